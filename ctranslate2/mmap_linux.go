@@ -1,0 +1,7 @@
+package ctranslate2
+
+import "syscall"
+
+const mapNoReserve = syscall.MAP_NORESERVE
+
+func madviseDontNeed(b []byte) error { return syscall.Madvise(b, syscall.MADV_DONTNEED) }

@@ -1,0 +1,141 @@
+package ctranslate2
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sematech/sema/ctranslate2/kernels"
+)
+
+// model is a loaded model: layers whose weights lie in the mapped file.
+type model struct {
+	config         *modelConfig
+	source, target *Vocabulary
+	encoder        *encoder
+	decoder        *decoder
+	s8             []*kernels.S8Weights
+	computeType    DataType
+	unmap          func() error
+}
+
+// openModel loads the model in a folder of the file system.
+func openModel(dir, computeType string) (*model, error) {
+	data, unmap, err := mapFile(filepath.Join(dir, "model.bin"))
+	if err != nil {
+		return nil, describeMissing(dir, err)
+	}
+	m, err := buildModel(os.DirFS(dir), data, computeType)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w (in %s)", err, dir), unmap())
+	}
+	m.unmap = unmap
+	return m, nil
+}
+
+func describeMissing(dir string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s has no model.bin: is it a folder made by a CTranslate2 converter?", ErrInvalidModel, dir)
+	}
+	return err
+}
+
+// buildModel makes layers of the content of model.bin and the files beside it.
+func buildModel(fsys fs.FS, data []byte, computeType string) (*model, error) {
+	bin, err := parseBinary(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w (model.bin)", err)
+	}
+	config, err := loadConfig(fsys)
+	if err != nil {
+		return nil, err
+	}
+	compute, err := resolveComputeType(computeType, bin.storedWeightType())
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{bin: bin, used: map[*Variable]bool{}, compute: compute, epsilon: config.LayerNormEpsilon, weights: map[*Variable]*weights{}}
+	root := scope{l: l}
+	bin.upgrade()
+	if bin.version < 6 {
+		config.legacyConfig(root)
+	}
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	m := &model{config: config, computeType: compute}
+	if m.source, m.target, err = loadVocabularies(fsys, config); err != nil {
+		return nil, err
+	}
+	m.encoder, m.decoder = root.at("encoder").encoder(), root.at("decoder").decoder()
+	if l.err == nil {
+		m.check(l)
+	}
+	if l.err == nil {
+		l.err = l.unknown()
+	}
+	m.s8 = l.s8
+	return m, l.err
+}
+
+// upgrade gives variables of older specifications their present names.
+func (m *binaryModel) upgrade() {
+	if m.revision == 1 {
+		renamed := make(map[string]*Variable, len(m.variables))
+		for name, v := range m.variables {
+			renamed[firstName(name)] = v
+		}
+		m.variables = renamed
+	}
+	if m.revision < 5 {
+		for _, attribute := range []string{"num_heads", "pre_norm", "activation", "embeddings_merge"} {
+			m.alias("encoder/"+attribute, attribute)
+		}
+		for _, attribute := range []string{"num_heads", "pre_norm", "activation", "alignment_layer", "alignment_heads"} {
+			m.alias("decoder/"+attribute, attribute)
+		}
+	}
+}
+
+// firstName maps a name of spec revision 1, which was OpenNMT-tf's.
+func firstName(name string) string {
+	for _, r := range [][2]string{{"transformer/", ""}, {":0", ""}, {"w_embs", "embeddings/weight"}, {"kernel", "weight"},
+		{"LayerNorm", "layer_norm"}, {"dense", "projection"}, {"conv1d_", "linear_"}, {"conv1d", "linear_0"}} {
+		name = strings.Replace(name, r[0], r[1], 1)
+	}
+	if strings.Contains(name, "encoder") {
+		return strings.Replace(name, "multi_head", "self_attention", 1)
+	}
+	name = strings.Replace(name, "masked_multi_head", "self_attention", 1)
+	return strings.Replace(name, "multi_head", "attention", 1)
+}
+
+// check compares what lies in different files or scopes.
+func (m *model) check(l *loader) {
+	enc, dec := m.encoder, m.decoder
+	for name, pair := range map[string][2]int{
+		"the source vocabulary and encoder/embeddings": {m.source.Size(), enc.embeddings.n},
+		"the target vocabulary and decoder/embeddings": {m.target.Size(), dec.embeddings.n},
+		"the target vocabulary and decoder/projection": {m.target.Size(), dec.projection.n},
+	} {
+		// An appended unknown token makes the vocabulary one larger.
+		if pair[0] != pair[1] && pair[0] != pair[1]+1 {
+			l.fail("%s differ in size: %d tokens, %d rows", name, pair[0], pair[1])
+		}
+	}
+	first := dec.layers[0].self
+	for i, layer := range dec.layers {
+		if layer.cross.kv.k != enc.d {
+			l.fail("decoder/layer_%d/attention takes %d dimensions, the encoder gives %d", i, layer.cross.kv.k, enc.d)
+		}
+		if layer.self.heads != first.heads || layer.self.dHead != first.dHead || layer.cross.heads != first.heads || layer.cross.dHead != first.dHead {
+			l.fail("decoder/layer_%d has other attention heads than layer_0", i)
+		}
+	}
+	if _, ok := m.target.ID(m.target.eos); !ok {
+		l.fail("the end token %q is not in the target vocabulary", m.target.eos)
+	}
+}
