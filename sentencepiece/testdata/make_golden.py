@@ -11,7 +11,7 @@ reference implementation, and writes to DIR (default: beside this file)
     encode.jsonl.bz2    a line of text and what each model makes of it
     decode.jsonl.bz2    IDs or pieces and the text that a model makes of them
 
-Made with CPython's Unicode 15; --seed and --lines make other, larger sets for
+Made with CPython 3.11 (Unicode 14); --seed and --lines make other, larger sets for
 a check by hand.
 """
 
@@ -19,11 +19,13 @@ import argparse
 import base64
 import bz2
 import collections
+import contextlib
 import io
 import json
 import os
 import random
 import struct
+import tempfile
 import unicodedata
 
 import sentencepiece as spm
@@ -142,7 +144,7 @@ def long_lines(rng):
     """Texts whose path scores in a unigram model pass the limit for a reset."""
     words = [w for p in phrases() for w in p.split()]
     yield " ".join(words * 25)
-    yield odd(rng, "\u4e91" * 9000) + "".join(words[:200])
+    yield "\u4e91" * 80000 + " ".join(rng.choices(words, k=2000))
     yield "".join(rng.choices(words, k=4000))
 
 
@@ -160,7 +162,7 @@ def test_lines(rng, n):
 # --- models -------------------------------------------------------------
 
 SYMBOLS = ["<mask>", "<2en>", "foo", "中国", "aa", "  ", SPACE + "the", "x y", "ﬁ", "é", "<0x41>x"]
-NORMAL, UNUSED = 1, 5
+TYPE, UNUSED = 3 << 3, 5  # the tag of a piece's type, and one type
 IDENTITY = dict(normalization_rule_name="identity")
 RAW = dict(IDENTITY, add_dummy_prefix=False, remove_extra_whitespaces=False)
 
@@ -196,16 +198,17 @@ MODELS = {
 
 def train(lines, options):
     options = dict(options)
-    for key in ("normalization_rule_tsv", "denormalization_rule_tsv"):
-        if key in options:
-            path = f"/tmp/{key}.tsv"
-            with open(path, "w", encoding="utf-8") as f:
-                f.write(options[key])
-            options[key] = path
     out = io.BytesIO()
-    spm.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines), model_writer=out, num_threads=1, minloglevel=2,
-        max_sentence_length=20000, hard_vocab_limit=False, **{"character_coverage": 0.985, **options})
+    # The paths of rule files end up in the model: relative ones, to be repeatable.
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for key in ("normalization_rule_tsv", "denormalization_rule_tsv"):
+            if key in options:
+                with open(key, "w", encoding="utf-8") as f:
+                    f.write(options[key])
+                options[key] = key
+        spm.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines), model_writer=out, num_threads=1, minloglevel=2,
+            max_sentence_length=20000, hard_vocab_limit=False, **{"character_coverage": 0.985, **options})
     return out.getvalue()
 
 
@@ -245,8 +248,9 @@ def with_unused(rng, model, share):
     values for a field the last one counts."""
     out = []
     for number, body in top_level(model):
-        if number == 1 and b"\x18" not in body[-2:-1] and rng.random() < share:
-            body += bytes([3 << 3, UNUSED])
+        normal = number == 1 and body[-2:-1] != bytes([TYPE])  # only other types are written
+        if normal and rng.random() < share:
+            body += bytes([TYPE, UNUSED])
         out.append(message(number, body))
     return b"".join(out)
 
@@ -313,11 +317,13 @@ def main():
 
     processors = {name: spm.SentencePieceProcessor(model_proto=content) for name, content in models.items()}
     swept = {name: processors[name] for name in ("bpe", "bpe_suffix", "unigram_bytes")}
+    long = {name: processors[name] for name in ("bpe_nllb", "unigram", "unigram_suffix")}
     rng = random.Random(args.seed)
     lines = test_lines(rng, args.lines)
     write(os.path.join(args.dir, "encode.jsonl.bz2"),
           [encode_record(processors, text) for text in lines] +
-          [encode_record(swept, text) for text in code_points() + list(long_lines(rng))])
+          [encode_record(swept, text) for text in code_points()] +
+          [encode_record(long, text) for text in long_lines(rng)])
     write(os.path.join(args.dir, "decode.jsonl.bz2"), decode_records(rng, processors, args.lines // 16))
 
 
