@@ -1,0 +1,173 @@
+package handlers
+
+import (
+	"time"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/sematech/sema/flores"
+	"github.com/sematech/sema/telemetry"
+)
+
+// undetermined is ISO 639-3's code for a language that can't be told.
+const undetermined = "und"
+
+// maxTopK bounds how many candidates a request may ask for.
+const maxTopK = 20
+
+type detectBody struct {
+	Text string `json:"text"`
+	TopK *int   `json:"top_k"`
+}
+
+// alternative is one further candidate.
+type alternative struct {
+	Language     string  `json:"language"`
+	LanguageName string  `json:"language_name"`
+	Confidence   float64 `json:"confidence"`
+}
+
+// detection is what POST /detect-language answers. A text without a clear language has "und".
+type detection struct {
+	DetectedLanguage string        `json:"detected_language"`
+	LanguageName     string        `json:"language_name"`
+	NativeName       string        `json:"native_name"`
+	Confidence       float64       `json:"confidence"`
+	IsEnglish        bool          `json:"is_english"`
+	Alternatives     []alternative `json:"alternatives"`
+	CharacterCount   int           `json:"character_count"`
+	Timestamp        string        `json:"timestamp"`
+	RequestID        string        `json:"request_id"`
+}
+
+func (s *service) postDetect(c *fiber.Ctx) error {
+	var body detectBody
+	if err := decodeJSON(c, &body); err != nil {
+		return err
+	}
+	k, err := topK(body.TopK)
+	if err != nil {
+		return err
+	}
+	model, release, err := s.acquire(c)
+	if err != nil {
+		return err
+	}
+	defer release()
+	answer, err := s.detectOne(model, "text", body.Text, k)
+	if err != nil {
+		return err
+	}
+	answer.RequestID = requestID(c)
+	fields(c)[telemetry.FieldSource], fields(c)[telemetry.FieldCharacters] = answer.DetectedLanguage, answer.CharacterCount
+	return c.JSON(answer)
+}
+
+// acquire holds the serving model for detection, which is too cheap to queue.
+func (s *service) acquire(c *fiber.Ctx) (Model, func(), error) {
+	if s.ShuttingDown() {
+		return Model{}, nil, fail(typeShuttingDown, "the service is shutting down").retry(retryWithoutModel)
+	}
+	model, release, err := s.Models.Acquire()
+	if err == nil {
+		c.Set(modelVersionHeader, model.Version)
+	}
+	return model, release, err
+}
+
+func topK(asked *int) (int, error) {
+	if asked == nil {
+		return 3, nil
+	}
+	if *asked < 1 || *asked > maxTopK {
+		return 0, invalid("top_k", "must be between 1 and %d", maxTopK)
+	}
+	return *asked, nil
+}
+
+// detectOne detects one text and records it; k is how many candidates are wanted, the best included.
+func (s *service) detectOne(model Model, field, text string, k int) (detection, error) {
+	if err := s.checkText(field, text); err != nil {
+		return detection{}, err
+	}
+	start := time.Now()
+	found, err := model.Detect(text, k)
+	if err != nil {
+		return detection{}, err
+	}
+	answer := describeDetection(found, k)
+	answer.CharacterCount, answer.Timestamp = utf8.RuneCountInString(text), timestamp()
+	s.metrics.Detection(answer.DetectedLanguage, time.Since(start))
+	return answer, nil
+}
+
+func describeDetection(found Detection, k int) detection {
+	answer := detection{DetectedLanguage: undetermined, LanguageName: "Undetermined", Alternatives: []alternative{}}
+	if found.Language != "" {
+		language, _ := flores.Lookup(found.Language)
+		answer.DetectedLanguage, answer.LanguageName, answer.NativeName = found.Language, language.Name, language.NativeName
+		answer.Confidence, answer.IsEnglish = found.Confidence, found.Language == "eng_Latn"
+	}
+	for _, candidate := range found.Candidates {
+		if candidate.Language != answer.DetectedLanguage && len(answer.Alternatives) < k-1 {
+			language, _ := flores.Lookup(candidate.Language)
+			answer.Alternatives = append(answer.Alternatives, alternative{candidate.Language, language.Name, candidate.Confidence})
+		}
+	}
+	return answer
+}
+
+type detectBatchBody struct {
+	Texts []string `json:"texts"`
+	TopK  *int     `json:"top_k"`
+}
+
+// detectItem is one text's outcome: a detection or an error.
+type detectItem struct {
+	Index int `json:"index"`
+	*detection
+	Failure *Error `json:"error,omitempty"`
+}
+
+type detectBatchAnswer struct {
+	Results   []detectItem `json:"results"`
+	Total     int          `json:"total"`
+	Timestamp string       `json:"timestamp"`
+	RequestID string       `json:"request_id"`
+}
+
+func (s *service) postDetectBatch(c *fiber.Ctx) error {
+	var body detectBatchBody
+	if err := decodeJSON(c, &body); err != nil {
+		return err
+	}
+	k, err := topK(body.TopK)
+	if err != nil {
+		return err
+	}
+	if n := len(body.Texts); n == 0 || n > s.MaxBatchSize {
+		return invalid("texts", "must hold 1 to %d texts", s.MaxBatchSize)
+	}
+	model, release, err := s.acquire(c)
+	if err != nil {
+		return err
+	}
+	defer release()
+	answer := detectBatchAnswer{Total: len(body.Texts), Timestamp: timestamp(), RequestID: requestID(c)}
+	for i, text := range body.Texts {
+		answer.Results = append(answer.Results, s.detectItem(model, answer.RequestID, i, text, k))
+	}
+	return c.JSON(answer)
+}
+
+func (s *service) detectItem(model Model, id string, i int, text string, k int) detectItem {
+	found, err := s.detectOne(model, "text", text, k)
+	if err != nil {
+		failure := asError(err)
+		failure.RequestID = id
+		return detectItem{Index: i, Failure: failure}
+	}
+	found.RequestID = id
+	return detectItem{Index: i, detection: &found}
+}

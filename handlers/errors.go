@@ -1,0 +1,224 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/sirupsen/logrus"
+
+	"github.com/sematech/sema/flores"
+	"github.com/sematech/sema/telemetry"
+)
+
+// Error is an answer that is not a success. Every error of the service's own routes has this shape.
+type Error struct {
+	Title     string   `json:"error"`
+	Type      string   `json:"error_type"`
+	Message   string   `json:"message"`
+	Details   []Detail `json:"details"`
+	RequestID string   `json:"request_id"`
+
+	retryAfter time.Duration
+}
+
+// Detail points at one mistake of a request.
+type Detail struct {
+	Field       string   `json:"field,omitempty"`
+	Message     string   `json:"message"`
+	Offset      *int64   `json:"offset,omitempty"` // byte of the body where malformed JSON stops making sense
+	Suggestions []string `json:"suggestions,omitempty"`
+}
+
+// Error types. They are the API's contract: clients decide on them.
+const (
+	typeMalformed     = "malformed_json"
+	typeBadRequest    = "bad_request"
+	typeForbidden     = "forbidden"
+	typeNotFound      = "not_found"
+	typeMethod        = "method_not_allowed"
+	typeTextTooLong   = "text_too_long"
+	typeBodyTooLarge  = "body_too_large"
+	typeMediaType     = "unsupported_media_type"
+	typeValidation    = "validation_error"
+	typeEmptyText     = "empty_text"
+	typeLanguage      = "unknown_language"
+	typeUnsupported   = "unsupported_language"
+	typeUndetermined  = "undetermined_language"
+	typeRateLimited   = "rate_limited"
+	typeOverloaded    = "overloaded"
+	typeNoModel       = "model_not_loaded"
+	typeShuttingDown  = "shutting_down"
+	typeTimeout       = "timeout"
+	typeCancelled     = "client_closed_request"
+	typeSlowRequest   = "request_timeout"
+	typeHeaders       = "headers_too_large"
+	typeInternal      = "internal_error"
+	statusClientLeft  = 499
+	retryWithoutModel = 10 * time.Second
+)
+
+// statuses is the one table from an error type to its status code and title.
+var statuses = map[string]struct {
+	code  int
+	title string
+}{
+	typeMalformed:    {400, "Bad request"},
+	typeBadRequest:   {400, "Bad request"},
+	typeForbidden:    {403, "Forbidden"},
+	typeNotFound:     {404, "Not found"},
+	typeMethod:       {405, "Method not allowed"},
+	typeSlowRequest:  {408, "Request timeout"},
+	typeTextTooLong:  {413, "Payload too large"},
+	typeBodyTooLarge: {413, "Payload too large"},
+	typeMediaType:    {415, "Unsupported media type"},
+	typeValidation:   {422, "Unprocessable entity"},
+	typeEmptyText:    {422, "Unprocessable entity"},
+	typeLanguage:     {422, "Unprocessable entity"},
+	typeUnsupported:  {422, "Unprocessable entity"},
+	typeUndetermined: {422, "Unprocessable entity"},
+	typeRateLimited:  {429, "Too many requests"},
+	typeHeaders:      {431, "Request header fields too large"},
+	typeCancelled:    {statusClientLeft, "Client closed request"},
+	typeInternal:     {500, "Internal server error"},
+	typeOverloaded:   {503, "Service unavailable"},
+	typeNoModel:      {503, "Service unavailable"},
+	typeShuttingDown: {503, "Service unavailable"},
+	typeTimeout:      {504, "Gateway timeout"},
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Type + ": " + e.Message }
+
+// Status is the HTTP code of the error.
+func (e *Error) Status() int { return statuses[e.Type].code }
+
+// fail makes an error of a type in the table.
+func fail(errorType, message string, details ...Detail) *Error {
+	if details == nil {
+		details = []Detail{}
+	}
+	return &Error{Title: statuses[errorType].title, Type: errorType, Message: message, Details: details}
+}
+
+// invalid makes a 422 about one field.
+func invalid(field, format string, args ...any) *Error {
+	message := fmt.Sprintf(format, args...)
+	return fail(typeValidation, field+": "+message, Detail{Field: field, Message: message})
+}
+
+// retry says after how long the same request may succeed.
+func (e *Error) retry(after time.Duration) *Error {
+	e.retryAfter = max(after, time.Second)
+	return e
+}
+
+// asError turns any error into an answer. What isn't known is a 500 that shows nothing of the inside.
+func asError(err error) *Error {
+	var own *Error
+	var full *QueueError
+	var unknown *flores.UnknownLanguageError
+	var framework *fiber.Error
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &full):
+		return fail(typeOverloaded, full.Reason).retry(full.RetryAfter)
+	case errors.As(err, &unknown):
+		return unknownLanguage("language", unknown)
+	case errors.Is(err, ErrNoModel):
+		return fail(typeNoModel, "no model is loaded yet").retry(retryWithoutModel)
+	case errors.Is(err, ErrUndetermined):
+		return fail(typeUndetermined, "the language of the text could not be determined; name it in source_language",
+			Detail{Field: "source_language", Message: "needed for this text"})
+	case errors.Is(err, ErrUnsupportedLanguage):
+		return fail(typeUnsupported, err.Error())
+	case errors.Is(err, context.DeadlineExceeded):
+		return fail(typeTimeout, "the translation took longer than a request may")
+	case errors.Is(err, context.Canceled):
+		return fail(typeCancelled, "the request was cancelled")
+	case errors.As(err, &framework):
+		return frameworkError(framework)
+	}
+	return fail(typeInternal, "an unexpected error occurred; the request_id finds it in the log")
+}
+
+// frameworkError gives the errors that Fiber makes itself our shape.
+func frameworkError(err *fiber.Error) *Error {
+	switch err.Code {
+	case fiber.StatusNotFound:
+		return fail(typeNotFound, "there is nothing at this address; see /docs")
+	case fiber.StatusMethodNotAllowed:
+		return fail(typeMethod, "this address does not take this method; the Allow header lists those it takes")
+	case fiber.StatusRequestEntityTooLarge:
+		return fail(typeBodyTooLarge, "the body is larger than the limit")
+	case fiber.StatusRequestTimeout:
+		return fail(typeSlowRequest, "the request did not arrive in time")
+	case fiber.StatusRequestHeaderFieldsTooLarge:
+		return fail(typeHeaders, "the headers are larger than the limit")
+	case fiber.StatusUnsupportedMediaType:
+		return fail(typeMediaType, err.Message)
+	}
+	if err.Code >= 400 && err.Code < 500 {
+		return fail(typeBadRequest, err.Message)
+	}
+	return fail(typeInternal, "an unexpected error occurred; the request_id finds it in the log")
+}
+
+// answerEarly is Fiber's error handler: it answers requests that are refused before any middleware runs, since they are
+// too large, too slow or not HTTP.
+func (s *service) answerEarly(c *fiber.Ctx, err error) error {
+	c.Set(fiber.HeaderXRequestID, requestID(c))
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	if errors.Is(err, fiber.ErrRequestEntityTooLarge) {
+		drain(c.Context().Conn())
+	}
+	err = s.answerError(c, err)
+	s.finish(s.outcomeOf(c), 0)
+	return err
+}
+
+// drain reads what a client still sends, within bounds: closing on a client that sends would reset the connection, and
+// it would never see the answer.
+func drain(conn net.Conn) {
+	const most, idle = 64 << 20, 200 * time.Millisecond
+	buffer := make([]byte, 32<<10)
+	for total := 0; total < most; {
+		_ = conn.SetReadDeadline(time.Now().Add(idle))
+		n, err := conn.Read(buffer)
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}
+
+// answerError writes err as the answer and records it.
+func (s *service) answerError(c *fiber.Ctx, err error) error {
+	answer := *asError(err)
+	answer.RequestID = requestID(c)
+	s.recordError(c, &answer, err)
+	if answer.retryAfter > 0 {
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(answer.retryAfter.Seconds()))))
+	}
+	if shape, ok := c.Locals(errorShapeKey).(func(*Error) any); ok {
+		return c.Status(answer.Status()).JSON(shape(&answer))
+	}
+	return c.Status(answer.Status()).JSON(answer)
+}
+
+func (s *service) recordError(c *fiber.Ctx, answer *Error, cause error) {
+	s.metrics.Error(answer.Type, endpoint(c))
+	if answer.Type == typeCancelled {
+		s.metrics.Cancelled()
+	}
+	if answer.Type == typeInternal {
+		s.log.WithFields(logrus.Fields{telemetry.FieldRequestID: answer.RequestID, "endpoint": endpoint(c)}).
+			WithError(cause).Error("request_failed")
+	}
+}

@@ -1,0 +1,217 @@
+package handlers
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/sematech/sema/flores"
+)
+
+// languageInfo is one language in the answers of /languages.
+type languageInfo struct {
+	Name       string `json:"name"`
+	NativeName string `json:"native_name"`
+	Region     string `json:"region"`
+	Script     string `json:"script"`
+	ISO6391    string `json:"iso_639_1"`
+	ISO6393    string `json:"iso_639_3"`
+}
+
+func infoOf(l flores.Language) languageInfo {
+	return languageInfo{l.Name, l.NativeName, l.Region, l.Script, l.ISO6391, l.ISO6393}
+}
+
+// languageList is the answer of the routes that list languages.
+type languageList struct {
+	Languages map[string]languageInfo `json:"languages"`
+	Total     int                     `json:"total"`
+}
+
+func listOf(languages []flores.Language) languageList {
+	list := languageList{Languages: make(map[string]languageInfo, len(languages)), Total: len(languages)}
+	for _, l := range languages {
+		list.Languages[l.Code] = infoOf(l)
+	}
+	return list
+}
+
+// languageTables are the answers that never change, encoded once.
+type languageTables struct {
+	all, popular, african, stats cached
+}
+
+// cached is a body with its entity tag.
+type cached struct {
+	body []byte
+	etag string
+}
+
+func newLanguageTables() languageTables {
+	return languageTables{
+		all:     encode(listOf(flores.All())),
+		popular: encode(listOf(flores.Popular())),
+		african: encode(listOf(flores.African())),
+		stats:   encode(countLanguages(flores.All())),
+	}
+}
+
+// encode makes a cached body of a value that always encodes.
+func encode(value any) cached {
+	body, err := json.Marshal(value)
+	if err != nil {
+		panic("handlers: " + err.Error())
+	}
+	return cached{body, tag(body)}
+}
+
+// send answers with the body, or with 304 when the client has it. Tables change only with the program.
+func (t cached) send(c *fiber.Ctx, contentType string) error {
+	c.Set(fiber.HeaderETag, t.etag)
+	c.Set(fiber.HeaderCacheControl, "public, max-age=3600, stale-while-revalidate=86400")
+	if matches(c.Get(fiber.HeaderIfNoneMatch), t.etag) {
+		return c.SendStatus(fiber.StatusNotModified)
+	}
+	c.Set(fiber.HeaderContentType, contentType)
+	return c.Send(t.body)
+}
+
+// matches implements If-None-Match with weak comparison.
+func matches(header, etag string) bool {
+	for _, candidate := range strings.Split(header, ",") {
+		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
+		if candidate == etag || candidate == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// languageStats is the answer of /languages/stats.
+type languageStats struct {
+	Total    int            `json:"total"`
+	ByRegion map[string]int `json:"by_region"`
+	ByScript map[string]int `json:"by_script"`
+	African  int            `json:"african"`
+}
+
+func countLanguages(languages []flores.Language) languageStats {
+	stats := languageStats{Total: len(languages), ByRegion: map[string]int{}, ByScript: map[string]int{}, African: len(flores.African())}
+	for _, l := range languages {
+		stats.ByRegion[l.Region]++
+		stats.ByScript[l.Script]++
+	}
+	return stats
+}
+
+func (s *service) getLanguages(c *fiber.Ctx) error {
+	if c.Query("format") == "libre" {
+		return s.tables.libre().send(c, fiber.MIMEApplicationJSON)
+	}
+	return s.tables.all.send(c, fiber.MIMEApplicationJSON)
+}
+
+func (s *service) getPopular(c *fiber.Ctx) error {
+	return s.tables.popular.send(c, fiber.MIMEApplicationJSON)
+}
+
+func (s *service) getAfrican(c *fiber.Ctx) error {
+	return s.tables.african.send(c, fiber.MIMEApplicationJSON)
+}
+
+func (s *service) getStats(c *fiber.Ctx) error {
+	return s.tables.stats.send(c, fiber.MIMEApplicationJSON)
+}
+
+func (s *service) getRegion(c *fiber.Ctx) error {
+	region := pathParameter(c, "region")
+	languages := flores.Region(region)
+	if len(languages) == 0 {
+		return fail(typeNotFound, "there is no such region", Detail{Field: "region", Message: "unknown", Suggestions: regions()})
+	}
+	return encode(listOf(languages)).send(c, fiber.MIMEApplicationJSON)
+}
+
+// regions lists the regions of the table, each once.
+func regions() []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, l := range flores.All() {
+		if !seen[l.Region] {
+			seen[l.Region] = true
+			names = append(names, l.Region)
+		}
+	}
+	return names
+}
+
+// maxQuery bounds what a search has to look for, in bytes.
+const maxQuery = 100
+
+func (s *service) getSearch(c *fiber.Ctx) error {
+	query := strings.TrimSpace(c.Query("q"))
+	if query == "" {
+		return invalid("q", "must not be empty")
+	}
+	if len(query) > maxQuery {
+		return invalid("q", "must not be longer than %d bytes", maxQuery)
+	}
+	return encode(listOf(flores.Search(query))).send(c, fiber.MIMEApplicationJSON)
+}
+
+func (s *service) getLanguage(c *fiber.Ctx) error {
+	language, err := flores.Resolve(pathParameter(c, "code"))
+	if err != nil {
+		var unknown *flores.UnknownLanguageError
+		notFound := fail(typeNotFound, "there is no such language")
+		if errors.As(err, &unknown) {
+			notFound.Details = append(notFound.Details, Detail{Field: "code", Message: "unknown", Suggestions: unknown.Suggestions})
+		}
+		return notFound
+	}
+	return encode(struct {
+		Code string `json:"code"`
+		languageInfo
+	}{language.Code, infoOf(language)}).send(c, fiber.MIMEApplicationJSON)
+}
+
+// pathParameter is a decoded part of the path.
+func pathParameter(c *fiber.Ctx, name string) string {
+	decoded, err := url.PathUnescape(c.Params(name))
+	if err != nil {
+		return c.Params(name)
+	}
+	return decoded
+}
+
+// resolve turns a caller's name for a language into its FLORES code; field is the one to blame.
+func resolve(field, name string) (string, error) {
+	if name == "" {
+		return "", invalid(field, "is required, a FLORES-200 code such as swh_Latn")
+	}
+	language, err := flores.Resolve(name)
+	var unknown *flores.UnknownLanguageError
+	if errors.As(err, &unknown) {
+		return "", unknownLanguage(field, unknown)
+	}
+	return language.Code, err
+}
+
+// shown is how much of a caller's value an error repeats, in runes.
+const shown = 40
+
+func unknownLanguage(field string, err *flores.UnknownLanguageError) *Error {
+	input := []rune(strings.ToValidUTF8(err.Input, "\uFFFD"))
+	if len(input) > shown {
+		input = append(input[:shown], '…')
+	}
+	message := fmt.Sprintf("%q is not a language of FLORES-200", string(input))
+	if len(err.Suggestions) > 0 {
+		message += "; did you mean " + strings.Join(err.Suggestions, ", ") + "?"
+	}
+	return fail(typeLanguage, message, Detail{Field: field, Message: "unknown language", Suggestions: err.Suggestions})
+}

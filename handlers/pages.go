@@ -1,0 +1,141 @@
+package handlers
+
+import (
+	"bytes"
+	"compress/gzip"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/sematech/sema/flores"
+)
+
+//go:embed assets
+var assets embed.FS
+
+//go:embed openapi.json
+var openAPI []byte
+
+// pagePolicy lets pages load only what this server has: no inline script, no other host. The documentation's
+// libraries set styles on elements, which has to be allowed.
+const (
+	pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+var mediaTypes = map[string]string{
+	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
+}
+
+// documentRoutes are the pages for people.
+func (s *service) documentRoutes() []route {
+	return []route{
+		{"GET", "/", page("swagger.html", docsPolicy), false},
+		{"GET", "/docs", page("swagger.html", docsPolicy), false},
+		{"GET", "/redoc", page("redoc.html", docsPolicy), false},
+		{"GET", "/ui", page("ui.html", pagePolicy), false},
+		{"GET", "/assets/:file", s.getAsset, false},
+	}
+}
+
+// page serves one embedded page under a policy.
+func page(file, policy string) fiber.Handler {
+	body, err := assets.ReadFile("assets/" + file)
+	if err != nil {
+		panic("handlers: " + err.Error()) // embedded, so the tests see it
+	}
+	document := cached{body, tag(body)}
+	return func(c *fiber.Ctx) error {
+		c.Set(fiber.HeaderContentSecurityPolicy, policy)
+		return document.send(c, mediaTypes[path.Ext(file)])
+	}
+}
+
+func tag(body []byte) string {
+	hash := fnv.New64a()
+	_, _ = hash.Write(body)
+	return fmt.Sprintf(`"%x"`, hash.Sum64())
+}
+
+// getAsset serves the pages' scripts and styles. The large ones are embedded compressed.
+func (s *service) getAsset(c *fiber.Ctx) error {
+	name := path.Base(c.Params("file"))
+	media := mediaTypes[path.Ext(name)]
+	if media == "" || path.Ext(name) == ".html" {
+		return fiber.ErrNotFound
+	}
+	if body, err := assets.ReadFile("assets/" + name); err == nil {
+		return cached{body, tag(body)}.send(c, media)
+	}
+	packed, err := assets.ReadFile("assets/" + name + ".gz")
+	if err != nil {
+		return fiber.ErrNotFound
+	}
+	return sendPacked(c, packed, media)
+}
+
+// sendPacked answers with a gzip file, unpacked for the rare client that doesn't take it so.
+func sendPacked(c *fiber.Ctx, packed []byte, media string) error {
+	c.Vary(fiber.HeaderAcceptEncoding)
+	if strings.Contains(c.Get(fiber.HeaderAcceptEncoding), "gzip") {
+		c.Set(fiber.HeaderContentEncoding, "gzip")
+		return cached{packed, tag(packed)}.send(c, media)
+	}
+	reader, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(reader)
+	if err != nil {
+		return err
+	}
+	return cached{body, tag(body)}.send(c, media)
+}
+
+func (s *service) getOpenAPI(c *fiber.Ctx) error {
+	document := cached{s.openapi, tag(s.openapi)}
+	return document.send(c, fiber.MIMEApplicationJSON)
+}
+
+// describe fills the embedded OpenAPI document with this instance's limits and languages.
+func (s *service) describe() []byte {
+	var document struct {
+		OpenAPI    string          `json:"openapi"`
+		Info       map[string]any  `json:"info"`
+		Servers    json.RawMessage `json:"servers"`
+		Tags       json.RawMessage `json:"tags"`
+		Paths      json.RawMessage `json:"paths"`
+		Components struct {
+			Schemas   map[string]map[string]any `json:"schemas"`
+			Responses json.RawMessage           `json:"responses"`
+			Headers   json.RawMessage           `json:"headers"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(openAPI, &document); err != nil {
+		panic("handlers: openapi.json: " + err.Error()) // embedded, so the tests see it
+	}
+	schemas := document.Components.Schemas
+	document.Info["title"], document.Info["version"] = s.AppName, s.Version
+	schemas["Text"]["maxLength"] = s.MaxCharacters
+	schemas["LanguageCode"]["enum"] = codes()
+	schemas["BeamSize"]["anyOf"] = []any{map[string]any{"type": "integer", "minimum": 1, "maximum": s.MaxBeamSize}, map[string]any{"type": "null"}}
+	for _, batch := range []string{"BatchRequest", "DetectBatchRequest"} {
+		texts := schemas[batch]["properties"].(map[string]any)["texts"].(map[string]any)
+		texts["maxItems"] = s.MaxBatchSize
+	}
+	return encode(document).body
+}
+
+func codes() []string {
+	var all []string
+	for _, l := range flores.All() {
+		all = append(all, l.Code)
+	}
+	return all
+}

@@ -1,0 +1,86 @@
+package handlers_test
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestLanguages(t *testing.T) {
+	s := start(t, nil)
+	a := s.get("/api/v1/languages")
+	got := a.json(t)
+	swahili := got["languages"].(map[string]any)["swh_Latn"].(map[string]any)
+	if swahili["name"] == "" || swahili["iso_639_1"] != "sw" || swahili["iso_639_3"] != "swh" || got["total"] != float64(len(got["languages"].(map[string]any))) {
+		t.Errorf("%.300s", a.body)
+	}
+	if !strings.Contains(a.Header.Get("Cache-Control"), "max-age") || a.Header.Get("ETag") == "" {
+		t.Errorf("%v", a.Header)
+	}
+	if again := s.get("/languages", "If-None-Match", "W/"+a.Header.Get("ETag")); again.StatusCode != 304 || again.body != "" {
+		t.Errorf("%d", again.StatusCode)
+	}
+	for _, path := range []string{"/popular", "/african", "/region/Africa", "/region/africa", "/search?q=swahili", "/stats", "/swh_Latn", "/sw", "/region/Middle%20East"} {
+		if a := s.get("/api/v1/languages" + path); a.StatusCode != 200 || a.Header.Get("ETag") == "" {
+			t.Errorf("%s: %d %.200s", path, a.StatusCode, a.body)
+		}
+	}
+	wantError(t, s.get("/languages/region/Atlantis"), 404, "not_found")
+	wantError(t, s.get("/languages/zzz_Zzzz"), 404, "not_found")
+	wantError(t, s.get("/languages/search?q="), 422, "validation_error")
+}
+
+// TestPagesNeedNothingElse checks that each page and all it names come from this server under a strict policy.
+func TestPagesNeedNothingElse(t *testing.T) {
+	s := start(t, nil)
+	reference := regexp.MustCompile(`(?:src|href)="([^"]+)"`)
+	for _, path := range []string{"/", "/docs", "/redoc", "/ui"} {
+		a := s.get(path)
+		policy := a.Header.Get("Content-Security-Policy")
+		if a.StatusCode != 200 || !strings.Contains(policy, "script-src 'self';") || strings.Contains(a.body, "<script>") {
+			t.Errorf("%s: %d %s", path, a.StatusCode, policy)
+		}
+		for _, match := range reference.FindAllStringSubmatch(a.body, -1) {
+			if got := s.get(match[1]); got.StatusCode != 200 || got.body == "" {
+				t.Errorf("%s names %s: %d", path, match[1], got.StatusCode)
+			}
+		}
+	}
+	for _, path := range []string{"/assets/nothing.js", "/assets/..%2fopenapi.json", "/assets/README.md", "/assets/ui.html"} {
+		if a := s.get(path); a.StatusCode != 404 {
+			t.Errorf("%s: %d", path, a.StatusCode)
+		}
+	}
+}
+
+// TestOpenAPI checks that the document names each route of the service and nothing that isn't there.
+func TestOpenAPI(t *testing.T) {
+	s := start(t, nil)
+	var document struct {
+		OpenAPI string                    `json:"openapi"`
+		Paths   map[string]map[string]any `json:"paths"`
+	}
+	if err := json.Unmarshal([]byte(s.get("/openapi.json").body), &document); err != nil || document.OpenAPI != "3.1.0" {
+		t.Fatal(err, document.OpenAPI)
+	}
+	served := map[string]bool{}
+	for _, route := range s.app.GetRoutes(true) {
+		path := regexp.MustCompile(`:(\w+)`).ReplaceAllString(route.Path, "{$1}")
+		if strings.HasPrefix(path, "/api/v1/") && route.Method != "HEAD" {
+			served[strings.ToLower(route.Method)+" "+path] = true
+		}
+	}
+	for path, operations := range document.Paths {
+		for method := range operations {
+			if !served[method+" "+path] {
+				t.Errorf("%s %s is documented and not served", method, path)
+			}
+			delete(served, method+" "+path)
+		}
+	}
+	delete(served, "get /api/v1/openapi.json")
+	for route := range served {
+		t.Errorf("%s is served and not documented", route)
+	}
+}

@@ -1,0 +1,69 @@
+package handlers
+
+import "github.com/gofiber/fiber/v2"
+
+// apiPrefix is where the routes are; the original service also has them without it.
+const apiPrefix = "/api/v1"
+
+// route is one address of the service.
+type route struct {
+	method, path string
+	handler      fiber.Handler
+	limited      bool // counts against the client's rate
+}
+
+// install adds the middleware and all routes, the service's own twice.
+func (s *service) install(app *fiber.App) {
+	app.Use(s.observe, s.secure, s.cors, compress, s.deadline)
+	for _, r := range s.routes() {
+		s.add(app, r, apiPrefix+r.path)
+		s.add(app, r, r.path)
+	}
+	for _, r := range append(s.documentRoutes(), s.peerRoutes()...) {
+		s.add(app, r, r.path)
+	}
+}
+
+// add registers a route; what answers GET answers HEAD.
+func (s *service) add(app *fiber.App, r route, pattern string) {
+	app.Add(r.method, pattern, s.chain(r, pattern)...)
+	if r.method == fiber.MethodGet {
+		app.Add(fiber.MethodHead, pattern, s.chain(r, pattern)...)
+	}
+}
+
+// chain is the handlers of one address: name it for metrics and logs, limit it, answer.
+func (s *service) chain(r route, pattern string) []fiber.Handler {
+	name := func(c *fiber.Ctx) error {
+		c.Locals(endpointKey, pattern)
+		return c.Next()
+	}
+	if r.limited {
+		return []fiber.Handler{name, s.limit, r.handler}
+	}
+	return []fiber.Handler{name, r.handler}
+}
+
+// routes are the service's own, without their prefix.
+func (s *service) routes() []route {
+	return []route{
+		{"POST", "/translate", s.postTranslate, true},
+		{"POST", "/translate/batch", s.postTranslateBatch, true},
+		{"POST", "/translate/stream", s.postTranslateStream, true},
+		{"POST", "/detect-language", s.postDetect, true},
+		{"POST", "/detect-language/batch", s.postDetectBatch, true},
+		{"GET", "/languages", s.getLanguages, true},
+		{"GET", "/languages/popular", s.getPopular, true},
+		{"GET", "/languages/african", s.getAfrican, true},
+		{"GET", "/languages/search", s.getSearch, true},
+		{"GET", "/languages/stats", s.getStats, true},
+		{"GET", "/languages/region/:region", s.getRegion, true},
+		{"GET", "/languages/:code", s.getLanguage, true},
+		{"GET", "/status", s.getStatus, false},
+		{"GET", "/health", s.getHealth, false},
+		{"GET", "/live", s.getLive, false},
+		{"GET", "/ready", s.getReady, false},
+		{"GET", "/metrics", s.getMetrics, false},
+		{"GET", "/openapi.json", s.getOpenAPI, false},
+	}
+}

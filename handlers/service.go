@@ -1,0 +1,131 @@
+// Package handlers is Sema's REST service: its routes, middleware, admission and the API shapes of other translation
+// services, on Fiber. What translates is behind the Models interface.
+package handlers
+
+import (
+	"context"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/sirupsen/logrus"
+
+	"github.com/sematech/sema/limiter"
+	"github.com/sematech/sema/telemetry"
+)
+
+// Options is what the service is built from. Models, Log and Metrics are required.
+type Options struct {
+	AppName, Version, Environment string
+
+	Models  Models
+	Log     *logrus.Logger
+	Metrics *telemetry.Metrics
+	Limits  *limiter.Limits // nil: none
+	Cache   Cache           // nil: none
+
+	// Context is the parent of all work; cancelling it ends what still runs. nil means context.Background().
+	Context context.Context
+	// ShuttingDown, if set, says that no new work is taken and /ready answers 503.
+	ShuttingDown func() bool
+
+	MaxCharacters int // of one text, in code points
+	MaxBatchSize  int // texts of one batch request
+	BeamSize      int // when a request names none
+	MaxBeamSize   int
+
+	QueueTokens, ActiveTokens int // bounds of the admission queue, in estimated tokens
+
+	BodyLimit                              int           // bytes
+	ReadTimeout, WriteTimeout, IdleTimeout time.Duration // of a connection
+	RequestTimeout                         time.Duration // from arrival to answer, queueing included
+
+	CORSOrigins     []string // "*" allows any
+	CORSCredentials bool
+	TrustedProxies  string // as ParseProxies reads it
+
+	ServeMetrics bool   // /metrics exists
+	APIKey       string // for the DeepL, Google and LibreTranslate shapes; "" accepts any
+}
+
+// service is what the handlers share. It is immutable after New.
+type service struct {
+	Options
+	log     *logrus.Logger
+	metrics *telemetry.Metrics
+	proxies Proxies
+	queue   *Queue
+	started time.Time
+	probe   probe
+	openapi []byte
+	tables  languageTables
+}
+
+// New builds the service. It fails on options that contradict each other.
+func New(options Options) (*fiber.App, error) {
+	options.setDefaults()
+	proxies, err := ParseProxies(options.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	s := &service{
+		Options: options, log: options.Log, metrics: options.Metrics, proxies: proxies,
+		queue: NewQueue(options.ActiveTokens, options.QueueTokens), started: time.Now(),
+	}
+	s.tables = newLanguageTables()
+	s.openapi = s.describe()
+	s.watchGauges()
+	app := fiber.New(fiber.Config{
+		AppName:                      options.AppName,
+		DisableStartupMessage:        true,
+		Immutable:                    true, // strings taken from a request outlive it, in logs and caches
+		BodyLimit:                    options.BodyLimit,
+		ReadTimeout:                  options.ReadTimeout,
+		WriteTimeout:                 options.WriteTimeout,
+		IdleTimeout:                  options.IdleTimeout,
+		ReadBufferSize:               16 << 10,
+		DisablePreParseMultipartForm: true,
+		ErrorHandler:                 s.answerEarly,
+	})
+	s.install(app)
+	return app, nil
+}
+
+func (o *Options) setDefaults() {
+	setDefault(&o.Context, context.Background())
+	setDefault(&o.AppName, "Sema")
+	setDefault(&o.Version, "dev")
+	setDefault(&o.Environment, "production")
+	setDefault(&o.MaxCharacters, 5000)
+	setDefault(&o.MaxBatchSize, 50)
+	setDefault(&o.BeamSize, 1)
+	setDefault(&o.MaxBeamSize, 8)
+	setDefault(&o.QueueTokens, 1<<16)
+	setDefault(&o.ActiveTokens, 1<<14)
+	setDefault(&o.BodyLimit, 4<<20)
+	setDefault(&o.ReadTimeout, 15*time.Second)
+	setDefault(&o.WriteTimeout, 5*time.Minute)
+	setDefault(&o.IdleTimeout, 2*time.Minute)
+	setDefault(&o.RequestTimeout, time.Minute)
+	if o.ShuttingDown == nil {
+		o.ShuttingDown = func() bool { return false }
+	}
+}
+
+// setDefault fills in a field that the caller left at its zero value.
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (s *service) watchGauges() {
+	read := func(figure func(QueueStatus) int) func() float64 {
+		return func() float64 { return float64(figure(s.queue.Status())) }
+	}
+	s.metrics.Watch(telemetry.Gauges{
+		QueueRequests: read(func(q QueueStatus) int { return q.Waiting }),
+		QueueTokens:   read(func(q QueueStatus) int { return q.WaitingTokens }),
+		ActiveTokens:  read(func(q QueueStatus) int { return q.ActiveTokens }),
+	})
+}

@@ -1,0 +1,180 @@
+package handlers
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// segmentEvent is the data of a "segment" event: a sentence's translation and where its source is, in code points.
+type segmentEvent struct {
+	Index          int    `json:"index"`
+	Start          int    `json:"start"`
+	End            int    `json:"end"`
+	TranslatedText string `json:"translated_text"`
+}
+
+// tokenEvent is the data of a "token" event.
+type tokenEvent struct {
+	Token string `json:"token"`
+}
+
+// postTranslateStream answers with Server-Sent Events: "segment" for each sentence, "token" for each piece if asked
+// for, then "done" with the whole answer, or "error".
+func (s *service) postTranslateStream(c *fiber.Ctx) error {
+	var body translateBody
+	if err := decodeJSON(c, &body); err != nil {
+		return err
+	}
+	request, err := s.parseRequest(body)
+	if err != nil {
+		return err
+	}
+	return s.stream(c, request, func(ctx context.Context, model Model, events *eventWriter) error {
+		events.forward(&request, body.Tokens, s)
+		answer, err := s.translateOne(ctx, model, request)
+		if err != nil {
+			return err
+		}
+		answer.RequestID, answer.Timestamp, answer.TotalTime = events.outcome.id, timestamp(), time.Since(events.start).Seconds()
+		events.send("done", answer)
+		return nil
+	})
+}
+
+// stream admits the request before it answers, so that a refusal is an ordinary error, and then runs do, which
+// outlives the handler and must not use the request.
+func (s *service) stream(c *fiber.Ctx, request Request, do func(context.Context, Model, *eventWriter) error) error {
+	if s.ShuttingDown() {
+		return fail(typeShuttingDown, "the service is shutting down").retry(retryWithoutModel)
+	}
+	ctx, cancel := context.WithTimeout(s.Context, s.RequestTimeout)
+	ctx, stop := cancelWhenGone(ctx, c.Context().Conn())
+	abandon := func() { stop(); cancel() }
+	leave, err := s.queue.Enter(ctx, tokenCost(request.Text, request.BeamSize))
+	if err != nil {
+		abandon()
+		s.countDropped(err)
+		return err
+	}
+	model, release, err := s.Models.Acquire()
+	if err != nil {
+		leave()
+		abandon()
+		return err
+	}
+	events := s.newEvents(c, abandon)
+	setStreamHeaders(c, model.Version)
+	c.Locals(streamingKey, true)
+	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+		defer func() { release(); leave(); abandon() }()
+		events.run(w, func() error { return do(ctx, model, events) })
+	})
+	return nil
+}
+
+func setStreamHeaders(c *fiber.Ctx, version string) {
+	c.Set(fiber.HeaderContentType, "text/event-stream; charset=utf-8")
+	c.Set("X-Accel-Buffering", "no")
+	c.Set(modelVersionHeader, version)
+}
+
+// eventWriter sends Server-Sent Events; the first failure to send cancels the work.
+type eventWriter struct {
+	service *service
+	out     *bufio.Writer
+	cancel  func()
+	start   time.Time
+	id      int
+	first   bool // an event with text has been sent
+	outcome outcome
+}
+
+func (s *service) newEvents(c *fiber.Ctx, cancel func()) *eventWriter {
+	start, _ := c.Locals(startKey).(time.Time)
+	return &eventWriter{service: s, cancel: cancel, start: start, outcome: s.outcomeOf(c)}
+}
+
+// run does the work, reports its error as an event, and records the request when all is sent.
+func (e *eventWriter) run(w *bufio.Writer, do func() error) {
+	e.out = w
+	defer func() {
+		if r := recover(); r != nil {
+			e.service.metrics.Panic()
+			e.service.log.WithField("request_id", e.outcome.id).WithField("panic", fmt.Sprint(r)).Error("panic")
+			e.fail(fmt.Errorf("handlers: panic: %v", r))
+		}
+		e.service.finish(e.outcome, time.Since(e.start))
+	}()
+	if err := do(); err != nil {
+		e.fail(err)
+	}
+}
+
+func (e *eventWriter) fail(err error) {
+	answer := *asError(err)
+	answer.RequestID = e.outcome.id
+	e.outcome.status = answer.Status()
+	e.service.metrics.Error(answer.Type, e.outcome.endpoint)
+	if answer.Type == typeCancelled {
+		e.service.metrics.Cancelled()
+	}
+	e.send("error", answer)
+}
+
+// send writes one event and flushes it.
+func (e *eventWriter) send(name string, data any) {
+	encoded, err := json.Marshal(data)
+	if err != nil {
+		encoded = []byte("{}")
+	}
+	e.id++
+	fmt.Fprintf(e.out, "event: %s\nid: %s\ndata: %s\n\n", name, strconv.Itoa(e.id), encoded)
+	if e.out.Flush() != nil {
+		e.cancel()
+	}
+}
+
+// forward makes the request's callbacks send events.
+func (e *eventWriter) forward(request *Request, tokens bool, s *service) {
+	offsets := codePoints{text: request.Text}
+	request.OnSegment = func(segment Segment) {
+		e.noteFirst(s)
+		e.send("segment", segmentEvent{segment.Index, offsets.at(segment.Start), offsets.at(segment.End), segment.Text})
+	}
+	if tokens {
+		request.OnToken = func(token string) {
+			e.noteFirst(s)
+			e.send("token", tokenEvent{token})
+		}
+	}
+}
+
+func (e *eventWriter) noteFirst(s *service) {
+	if !e.first {
+		e.first = true
+		s.metrics.FirstToken(time.Since(e.start))
+	}
+}
+
+// codePoints turns byte offsets that mostly grow into offsets in code points, counting each byte once.
+type codePoints struct {
+	text         string
+	bytes, runes int
+}
+
+func (p *codePoints) at(offset int) int {
+	offset = min(max(offset, 0), len(p.text))
+	if offset < p.bytes {
+		p.bytes, p.runes = 0, 0
+	}
+	p.runes += utf8.RuneCountInString(p.text[p.bytes:offset])
+	p.bytes = offset
+	return p.runes
+}
