@@ -59,7 +59,7 @@ func (s *service) postTranslateBatch(c *fiber.Ctx) error {
 	err = s.admit(ctx, strings.Join(body.Texts, ""), beam, func(model Model) error {
 		c.Set(modelVersionHeader, model.Version)
 		answer.ModelVersion = model.Version
-		answer.Results = s.translateAll(ctx, model, body)
+		answer.Results = s.translateAll(ctx, model, body, answer.RequestID)
 		return ctx.Err()
 	})
 	if err != nil {
@@ -93,17 +93,22 @@ func (s *service) checkBatch(body batchBody) error {
 }
 
 // translateAll translates the texts side by side, so that the runtime can batch them.
-func (s *service) translateAll(ctx context.Context, model Model, body batchBody) []batchItem {
+func (s *service) translateAll(ctx context.Context, model Model, body batchBody, id string) []batchItem {
 	items := make([]batchItem, len(body.Texts))
 	var wg sync.WaitGroup
 	for i := range items {
-		wg.Go(func() { items[i] = s.translateItem(ctx, model, body, i) })
+		wg.Go(func() { items[i] = s.translateItem(ctx, model, body, id, i) })
 	}
 	wg.Wait()
 	return items
 }
 
-func (s *service) translateItem(ctx context.Context, model Model, body batchBody, i int) batchItem {
+func (s *service) translateItem(ctx context.Context, model Model, body batchBody, id string, i int) (item batchItem) {
+	defer func() { // each text has a goroutine of its own, where nobody else could catch it
+		if r := recover(); r != nil {
+			item = batchItem{Index: i, Failure: asError(s.recovered(r, id))}
+		}
+	}()
 	one := translateBody{Text: body.Texts[i], TargetLanguage: body.TargetLanguage, SourceLanguage: body.SourceLanguage, BeamSize: body.BeamSize}
 	if body.TargetLanguages != nil {
 		one.TargetLanguage = body.TargetLanguages[i]

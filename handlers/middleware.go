@@ -53,12 +53,17 @@ func (s *service) observe(c *fiber.Ctx) error {
 func (s *service) guarded(c *fiber.Ctx) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			s.metrics.Panic()
-			s.log.WithFields(logrus.Fields{telemetry.FieldRequestID: requestID(c), "panic": fmt.Sprint(r), "stack": string(debug.Stack())}).Error("panic")
-			err = fmt.Errorf("handlers: panic: %v", r)
+			err = s.recovered(r, requestID(c))
 		}
 	}()
 	return c.Next()
+}
+
+// recovered records a panic, called while it unwinds, and returns it as an error.
+func (s *service) recovered(r any, id string) error {
+	s.metrics.Panic()
+	s.log.WithFields(logrus.Fields{telemetry.FieldRequestID: id, "panic": fmt.Sprint(r), "stack": string(debug.Stack())}).Error("panic")
+	return fmt.Errorf("handlers: panic: %v", r)
 }
 
 // outcome is what the access log says of a request.

@@ -106,9 +106,7 @@ func (e *eventWriter) run(w *bufio.Writer, do func() error) {
 	e.out = w
 	defer func() {
 		if r := recover(); r != nil {
-			e.service.metrics.Panic()
-			e.service.log.WithField("request_id", e.outcome.id).WithField("panic", fmt.Sprint(r)).Error("panic")
-			e.fail(fmt.Errorf("handlers: panic: %v", r))
+			e.fail(e.service.recovered(r, e.outcome.id))
 		}
 		e.service.finish(e.outcome, time.Since(e.start))
 	}()

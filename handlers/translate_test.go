@@ -135,7 +135,7 @@ func TestNotFoundAndMethods(t *testing.T) {
 
 func TestBatch(t *testing.T) {
 	s := start(t, nil)
-	a := s.post("/api/v1/translate/batch", `{"texts":["one","","three","fail"],"target_languages":["swh_Latn","swh_Latn","fra_Latn","swh_Latn"]}`)
+	a := s.post("/api/v1/translate/batch", `{"texts":["one","","three","panic"],"target_languages":["swh_Latn","swh_Latn","fra_Latn","swh_Latn"]}`)
 	got := a.json(t)
 	if a.StatusCode != 200 || got["total"] != 4.0 || got["succeeded"] != 2.0 || got["failed"] != 2.0 {
 		t.Fatalf("%d %s", a.StatusCode, a.body)
