@@ -1,0 +1,153 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sematech/sema/ctranslate2"
+	"github.com/sematech/sema/ctranslate2/kernels"
+)
+
+// Options say what Run measures.
+type Options struct {
+	Model        string // folder of the model
+	Threads      int    // 0: the CPUs that the process may use
+	Sentences    int    // translated together
+	BeamSize     int
+	SourceTokens int // of each sentence, with the special ones
+	TargetTokens int // decoded, exactly
+	ComputeType  string
+	Runs         int // the median of several runs is reported; 0: 3
+}
+
+// Report is what Run measured. Times are medians over the runs.
+type Report struct {
+	Model        string `json:"model"`
+	ISA          string `json:"isa"`
+	Threads      int    `json:"threads"`
+	Sentences    int    `json:"sentences"`
+	BeamSize     int    `json:"beam_size"`
+	SourceTokens int    `json:"source_tokens"`
+	TargetTokens int    `json:"target_tokens"`
+	ComputeType  string `json:"compute_type"`
+
+	LoadSeconds          float64 `json:"load_seconds"`    // until the first request can be taken
+	PrefillSeconds       float64 `json:"prefill_seconds"` // encoder, its keys and values, and the first step
+	TimeToFirstToken     float64 `json:"time_to_first_token_seconds"`
+	DecodeSecondsPerStep float64 `json:"decode_seconds_per_step"`
+	TotalSeconds         float64 `json:"total_seconds"`
+	TokensPerSecond      float64 `json:"tokens_per_second"`         // target tokens of all sentences over the total time
+	DecodeTokensPerSec   float64 `json:"decode_tokens_per_second"`  // without prefill
+	PrefillTokensPerSec  float64 `json:"prefill_tokens_per_second"` // source tokens
+
+	IdlePrivateBytes int64 `json:"idle_private_bytes"` // anonymous memory after loading
+	PeakPrivateBytes int64 `json:"peak_private_bytes"` // anonymous memory while translating
+
+	ReadBandwidth     float64  `json:"read_bandwidth_bytes_per_second"`
+	PeakInt8          float64  `json:"peak_int8_operations_per_second"`
+	StepBytes         int64    `json:"step_weight_bytes"`      // weights that one decoding step reads
+	BandwidthFraction float64  `json:"bandwidth_fraction"`     // StepBytes over step time over ReadBandwidth
+	FirstTokens       []string `json:"first_tokens,omitempty"` // of the first hypothesis, to compare outputs
+}
+
+// measured is one run.
+type measured struct{ prefill, total float64 }
+
+// Run loads a model, translates and measures. The sentences are the same in
+// every run and on every machine.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	if o.Runs == 0 {
+		o.Runs = 3
+	}
+	start := time.Now()
+	t, err := ctranslate2.Open(o.Model, ctranslate2.Options{ComputeType: o.ComputeType, Threads: o.Threads})
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	r := &Report{Model: o.Model, ISA: kernels.Active().String(), Threads: t.Threads(), Sentences: o.Sentences, BeamSize: o.BeamSize,
+		SourceTokens: o.SourceTokens, TargetTokens: o.TargetTokens, ComputeType: o.ComputeType, LoadSeconds: time.Since(start).Seconds()}
+	r.IdlePrivateBytes = privateBytes()
+	source, prefix := o.batch(t)
+	peak := watchPrivateBytes()
+	runs := make([]measured, 0, o.Runs)
+	for i := range o.Runs + 1 { // the first warms up
+		m, tokens, err := o.once(ctx, t, source, prefix)
+		if err != nil {
+			peak()
+			return nil, err
+		}
+		if i > 0 {
+			runs = append(runs, m)
+		}
+		r.FirstTokens = tokens
+	}
+	r.PeakPrivateBytes = peak()
+	r.fill(runs, t.StepBytes(o.BeamSize*o.Sentences))
+	r.measureMachine(t.Threads())
+	return r, nil
+}
+
+// batch makes the sentences. They are as long as asked for, with the special
+// tokens that the vocabulary knows.
+func (o *Options) batch(t *ctranslate2.Translator) (source, prefix [][]string) {
+	v := t.SourceVocabulary()
+	for i := range o.Sentences {
+		var s []string
+		for j := range max(o.SourceTokens-2, 1) {
+			s = append(s, v.Token(100+(i*7919+j*104729)%max(v.Size()-300, 1)))
+		}
+		if _, ok := v.ID("eng_Latn"); ok {
+			s = append([]string{"eng_Latn"}, s...)
+			prefix = append(prefix, []string{"swh_Latn"})
+		}
+		source = append(source, append(s, v.EOS()))
+	}
+	return source, prefix
+}
+
+// once translates the batch twice: for one token, which is the prefill, and
+// for all of them.
+func (o *Options) once(ctx context.Context, t *ctranslate2.Translator, source, prefix [][]string) (measured, []string, error) {
+	opts := ctranslate2.DefaultTranslationOptions()
+	opts.BeamSize = o.BeamSize
+	forced := 0
+	if prefix != nil {
+		forced = 1
+	}
+	run := func(tokens int) (float64, []ctranslate2.Result, error) {
+		opts.MaxDecodingLength, opts.MinDecodingLength = tokens+forced, tokens+forced
+		start := time.Now()
+		results, err := t.TranslateBatch(ctx, source, prefix, opts)
+		return time.Since(start).Seconds(), results, err
+	}
+	prefill, _, err := run(1)
+	if err != nil {
+		return measured{}, nil, err
+	}
+	total, results, err := run(o.TargetTokens)
+	if err != nil {
+		return measured{}, nil, err
+	}
+	for i, result := range results {
+		if n := len(result.Hypotheses[0]); n != o.TargetTokens+forced {
+			return measured{}, nil, fmt.Errorf("bench: sentence %d has %d tokens, %d were asked for", i, n, o.TargetTokens+forced)
+		}
+	}
+	return measured{prefill, total}, results[0].Hypotheses[0], nil
+}
+
+// fill derives the figures from the runs.
+func (r *Report) fill(runs []measured, stepBytes int64) {
+	prefill := median(runs, func(m measured) float64 { return m.prefill })
+	total := median(runs, func(m measured) float64 { return m.total })
+	r.PrefillSeconds, r.TimeToFirstToken, r.TotalSeconds = prefill, prefill, total
+	if r.TargetTokens > 1 {
+		r.DecodeSecondsPerStep = median(runs, func(m measured) float64 { return m.total - m.prefill }) / float64(r.TargetTokens-1)
+		r.DecodeTokensPerSec = float64(r.Sentences) / r.DecodeSecondsPerStep
+	}
+	r.TokensPerSecond = float64(r.Sentences*r.TargetTokens) / total
+	r.PrefillTokensPerSec = float64(r.Sentences*r.SourceTokens) / prefill
+	r.StepBytes = stepBytes
+}

@@ -1,0 +1,223 @@
+package hub
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+)
+
+// repoDir is the folder of a repository in the cache.
+func (c *Client) repoDir(repo string) string {
+	return filepath.Join(c.opts.CacheDir, "models--"+strings.ReplaceAll(repo, "/", "--"))
+}
+
+func (c *Client) snapshotDir(repo, commit string) string {
+	return filepath.Join(c.repoDir(repo), "snapshots", commit)
+}
+
+// cachedCommit returns the commit that a revision named when it was last seen.
+func (c *Client) cachedCommit(repo, revision string) (string, error) {
+	if IsCommit(revision) {
+		return revision, nil
+	}
+	data, err := os.ReadFile(filepath.Join(c.repoDir(repo), "refs", filepath.FromSlash(revision)))
+	commit := strings.TrimSpace(string(data))
+	if err != nil || !IsCommit(commit) {
+		return "", fmt.Errorf("%w: the cache %s does not know revision %s of %s", ErrOffline, c.opts.CacheDir, revision, repo)
+	}
+	return commit, nil
+}
+
+// writeRef notes which commit a revision names.
+func (c *Client) writeRef(repo, revision, commit string) error {
+	if revision == commit {
+		return nil
+	}
+	path := filepath.Join(c.repoDir(repo), "refs", filepath.FromSlash(revision))
+	if data, err := os.ReadFile(path); err == nil && string(data) == commit {
+		return nil
+	}
+	return writeFile(path, []byte(commit))
+}
+
+// writeFile writes a file under a name of its own and renames it, so that a
+// reader never sees a part and a crash leaves the old content or the new.
+func writeFile(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err != nil {
+		return fmt.Errorf("hub: write %s: %w", path, err)
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// treeFormat is the version of the listing that huggingface_hub keeps beside
+// the snapshots. It tells, without a request, whether a snapshot is complete.
+const treeFormat = 1
+
+type treeListing struct {
+	FormatVersion int                      `json:"format_version"`
+	Files         map[string]treeEntryFile `json:"files"`
+}
+
+type treeEntryFile struct {
+	Size      int64  `json:"size"`
+	BlobID    string `json:"blob_id"`
+	LFSSHA256 string `json:"lfs_sha256,omitempty"`
+	LFSSize   int64  `json:"lfs_size,omitempty"`
+}
+
+func (c *Client) treePath(repo, commit string) string {
+	return filepath.Join(c.repoDir(repo), "trees", commit+".json")
+}
+
+func (c *Client) writeTree(repo, commit string, files []File) error {
+	t := treeListing{treeFormat, map[string]treeEntryFile{}}
+	for _, f := range files {
+		e := treeEntryFile{Size: f.Size, BlobID: f.BlobID, LFSSHA256: f.SHA256}
+		if f.SHA256 != "" {
+			e.LFSSize = f.Size
+		}
+		t.Files[f.Path] = e
+	}
+	data, err := json.MarshalIndent(t, "", " ")
+	if err != nil {
+		return err
+	}
+	return writeFile(c.treePath(repo, commit), data)
+}
+
+// readTree returns the cached listing of a commit, or nil if there is none that
+// can be used.
+func (c *Client) readTree(repo, commit string) []File {
+	data, err := os.ReadFile(c.treePath(repo, commit))
+	var t treeListing
+	if err != nil || json.Unmarshal(data, &t) != nil || t.FormatVersion != treeFormat {
+		return nil
+	}
+	files := make([]File, 0, len(t.Files))
+	for path, e := range t.Files {
+		f := File{Path: path, Size: e.Size, BlobID: e.BlobID, SHA256: e.LFSSHA256}
+		if !safePath(path) || !sha1Pattern.MatchString(f.BlobID) || f.SHA256 != "" && !sha256Pattern.MatchString(f.SHA256) {
+			return nil
+		}
+		files = append(files, f)
+	}
+	sort.Slice(files, func(i, j int) bool { return files[i].Path < files[j].Path })
+	return files
+}
+
+// Snapshot is a commit's files in the cache.
+type Snapshot struct {
+	Repo   string
+	Commit string
+	Dir    string // the files under their paths, as symbolic links
+	Files  []File // those that were asked for
+}
+
+// Cached returns the snapshot of a revision from the cache, without a request.
+// The error wraps ErrOffline if there is none and ErrIncomplete if files are
+// missing or have another size than they should.
+func (c *Client) Cached(repo, revision string, allow ...string) (Snapshot, error) {
+	if err := check(repo, revision); err != nil {
+		return Snapshot{}, err
+	}
+	commit, err := c.cachedCommit(repo, revision)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	s := Snapshot{Repo: repo, Commit: commit, Dir: c.snapshotDir(repo, commit)}
+	if _, err := os.Stat(s.Dir); err != nil {
+		return Snapshot{}, fmt.Errorf("%w: the cache has no snapshot %s of %s", ErrOffline, commit, repo)
+	}
+	if files := c.readTree(repo, commit); files != nil {
+		s.Files = filter(files, allow)
+		return s, s.complete()
+	}
+	s.Files, err = listed(s.Dir) // older clients keep no listing: what is there is all we know
+	return s, err
+}
+
+// complete reports the first file that is not there as it should be.
+func (s Snapshot) complete() error {
+	for _, f := range s.Files {
+		info, err := os.Stat(filepath.Join(s.Dir, filepath.FromSlash(f.Path)))
+		if err != nil {
+			return fmt.Errorf("%w: %s of %s at %s is missing", ErrIncomplete, f.Path, s.Repo, s.Commit)
+		}
+		if info.Size() != f.Size {
+			return fmt.Errorf("%w: %s of %s at %s has %d bytes of %d", ErrIncomplete, f.Path, s.Repo, s.Commit, info.Size(), f.Size)
+		}
+	}
+	return nil
+}
+
+// listed returns the files below a snapshot's folder.
+func listed(dir string) ([]File, error) {
+	var files []File
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return fmt.Errorf("%w: %s points nowhere", ErrIncomplete, path)
+		}
+		rel, err := filepath.Rel(dir, path)
+		files = append(files, File{Path: filepath.ToSlash(rel), Size: info.Size()})
+		return err
+	})
+	return files, err
+}
+
+// link makes path in the snapshot a relative link to a blob.
+func (c *Client) link(repo, commit string, f File) error {
+	dst := filepath.Join(c.snapshotDir(repo, commit), filepath.FromSlash(f.Path))
+	if err := os.MkdirAll(filepath.Dir(dst), 0o755); err != nil {
+		return err
+	}
+	target, err := filepath.Rel(filepath.Dir(dst), c.blobPath(repo, f))
+	if err != nil {
+		return err
+	}
+	if now, err := os.Readlink(dst); err == nil && now == target {
+		return nil
+	}
+	// A link is replaced by a rename: no moment without it.
+	tmp := fmt.Sprintf("%s.%d.tmp", dst, os.Getpid())
+	os.Remove(tmp)
+	if err := os.Symlink(target, tmp); err != nil {
+		return fmt.Errorf("hub: link %s: %w", f.Path, err)
+	}
+	return os.Rename(tmp, dst)
+}
+
+func (c *Client) blobPath(repo string, f File) string {
+	return filepath.Join(c.repoDir(repo), "blobs", f.etag())
+}
+
+// cacheTag marks the folder for backup programs, as the Python client does.
+const cacheTag = "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag created by huggingface_hub.\n"
+
+func (c *Client) tagCache() {
+	path := filepath.Join(c.opts.CacheDir, "CACHEDIR.TAG")
+	if _, err := os.Lstat(path); err == nil {
+		return
+	}
+	if err := writeFile(path, []byte(cacheTag)); err != nil {
+		c.opts.Logger.Warn("hub: the cache folder could not be tagged", "reason", err.Error())
+	}
+}

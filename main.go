@@ -1,0 +1,117 @@
+// Sema serves translation (NLLB-200 and its kin, in CTranslate2's format) and
+// language detection over REST, and does both on the command line.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/sematech/sema/ctranslate2/kernels"
+)
+
+// version is set at link time (see the Makefile).
+var version = "dev"
+
+// stdio is where a subcommand reads and writes.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// command is a subcommand.
+type command struct {
+	name, text string
+	run        func(ctx context.Context, args []string, std stdio) error
+}
+
+func commands() []command {
+	return []command{
+		{"serve", "serve the REST API (the default)", runServe},
+		{"translate", "translate a file or standard input", runTranslate},
+		{"detect", "detect the language of each line of a file or standard input", runDetect},
+		{"ct2", "translate lines of tokens with a CTranslate2 model", runCT2},
+		{"bench", "measure the runtime on a model or on one of NLLB's sizes", runBench},
+		{"version", "print the version", runVersion},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// run runs a subcommand and returns the exit status: 2 for a wrong call, 1 for
+// any other error.
+func run(ctx context.Context, args []string, std stdio) int {
+	name := "serve"
+	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
+		name, args = args[0], args[1:]
+	} else if len(args) > 0 && (args[0] == "-h" || args[0] == "--help") {
+		name = "help"
+	}
+	err := dispatch(ctx, name, args, std)
+	var usage *usageErr
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintln(std.err, "sema:", err)
+		return 2
+	}
+	fmt.Fprintln(std.err, "sema:", err)
+	return 1
+}
+
+func dispatch(ctx context.Context, name string, args []string, std stdio) error {
+	if name == "help" {
+		printUsage(std.out)
+		return nil
+	}
+	for _, c := range commands() {
+		if c.name == name {
+			if err := kernels.Use(os.Getenv("SEMA_CPU_ISA")); err != nil {
+				return fmt.Errorf("SEMA_CPU_ISA: %w", err)
+			}
+			return c.run(ctx, args, std)
+		}
+	}
+	printUsage(std.err)
+	return usageError("unknown command %q", name)
+}
+
+func printUsage(w io.Writer) {
+	fmt.Fprintf(w, "usage: sema COMMAND [options]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.text)
+	}
+	fmt.Fprintf(w, "\n`sema COMMAND -h` lists a command's options; `sema serve` is configured by the environment.\n")
+}
+
+// usageErr is a mistake in how the program was called.
+type usageErr struct{ text string }
+
+func (e *usageErr) Error() string { return e.text }
+
+func usageError(format string, args ...any) error { return &usageErr{fmt.Sprintf(format, args...)} }
+
+func runVersion(_ context.Context, _ []string, std stdio) error {
+	revision := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = " " + s.Value
+			}
+		}
+	}
+	_, err := fmt.Fprintf(std.out, "sema %s%s %s %s/%s, kernels %s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH, kernels.Active())
+	return err
+}
