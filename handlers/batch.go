@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -95,20 +94,19 @@ func (s *service) checkBatch(body batchBody) error {
 // translateAll translates the texts side by side, so that the runtime can batch them.
 func (s *service) translateAll(ctx context.Context, model Model, body batchBody, id string) []batchItem {
 	items := make([]batchItem, len(body.Texts))
-	var wg sync.WaitGroup
-	for i := range items {
-		wg.Go(func() { items[i] = s.translateItem(ctx, model, body, id, i) })
+	for i, err := range s.each(len(items), id, func(i int) error {
+		result, err := s.translateItem(ctx, model, body, i)
+		items[i] = batchItem{Index: i, translation: &result}
+		return err
+	}) {
+		if err != nil {
+			items[i] = batchItem{Index: i, Failure: asError(err)}
+		}
 	}
-	wg.Wait()
 	return items
 }
 
-func (s *service) translateItem(ctx context.Context, model Model, body batchBody, id string, i int) (item batchItem) {
-	defer func() { // each text has a goroutine of its own, where nobody else could catch it
-		if r := recover(); r != nil {
-			item = batchItem{Index: i, Failure: asError(s.recovered(r, id))}
-		}
-	}()
+func (s *service) translateItem(ctx context.Context, model Model, body batchBody, i int) (translation, error) {
 	one := translateBody{Text: body.Texts[i], TargetLanguage: body.TargetLanguage, SourceLanguage: body.SourceLanguage, BeamSize: body.BeamSize}
 	if body.TargetLanguages != nil {
 		one.TargetLanguage = body.TargetLanguages[i]
@@ -118,13 +116,9 @@ func (s *service) translateItem(ctx context.Context, model Model, body batchBody
 	}
 	request, err := s.parseRequest(one)
 	if err != nil {
-		return batchItem{Index: i, Failure: asError(err)}
+		return translation{}, err
 	}
-	result, err := s.translateOne(ctx, model, request)
-	if err != nil {
-		return batchItem{Index: i, Failure: asError(err)}
-	}
-	return batchItem{Index: i, translation: &result}
+	return s.translateOne(ctx, model, request)
 }
 
 func (a *batchAnswer) count() {

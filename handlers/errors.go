@@ -206,8 +206,9 @@ func (s *service) answerError(c *fiber.Ctx, err error) error {
 	if answer.retryAfter > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(answer.retryAfter.Seconds()))))
 	}
-	if shape, ok := c.Locals(errorShapeKey).(func(*Error) any); ok {
-		return c.Status(answer.Status()).JSON(shape(&answer))
+	if shape, ok := c.Locals(errorShapeKey).(errorShape); ok {
+		status, body := shape(&answer)
+		return c.Status(status).JSON(body)
 	}
 	return c.Status(answer.Status()).JSON(answer)
 }

@@ -42,7 +42,7 @@ func listOf(languages []flores.Language) languageList {
 
 // languageTables are the answers that never change, encoded once.
 type languageTables struct {
-	all, popular, african, stats cached
+	all, popular, african, stats, libre cached
 }
 
 // cached is a body with its entity tag.
@@ -57,6 +57,7 @@ func newLanguageTables() languageTables {
 		popular: encode(listOf(flores.Popular())),
 		african: encode(listOf(flores.African())),
 		stats:   encode(countLanguages(flores.All())),
+		libre:   encode(libreList(flores.All())),
 	}
 }
 
@@ -108,9 +109,11 @@ func countLanguages(languages []flores.Language) languageStats {
 	return stats
 }
 
+// getLanguages answers in LibreTranslate's shape when asked to, or when it is that service's Python client, which sends
+// an empty form.
 func (s *service) getLanguages(c *fiber.Ctx) error {
-	if c.Query("format") == "libre" {
-		return s.tables.libre().send(c, fiber.MIMEApplicationJSON)
+	if c.Query("format") == "libre" || isForm(c) {
+		return s.tables.libre.send(c, fiber.MIMEApplicationJSON)
 	}
 	return s.tables.all.send(c, fiber.MIMEApplicationJSON)
 }

@@ -25,7 +25,7 @@ type localKey int
 const (
 	requestIDKey  localKey = iota // string
 	endpointKey                   // string: a route pattern
-	errorShapeKey                 // func(*Error) any: how another API spells errors
+	errorShapeKey                 // errorShape: how another service spells errors
 	fieldsKey                     // logrus.Fields for the access log
 	startKey                      // time.Time
 	streamingKey                  // bool: the answer is not complete when its handler returns

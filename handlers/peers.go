@@ -1,9 +1,242 @@
 package handlers
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
 
-// peerRoutes are the shapes of other translation services.
-func (s *service) peerRoutes() []route { return nil }
+	"github.com/gofiber/fiber/v2"
 
-func foreignShape(c *fiber.Ctx) func(*service, *fiber.Ctx) error { return nil }
-func (t languageTables) libre() cached                           { return t.all }
+	"github.com/sematech/sema/flores"
+	"github.com/sematech/sema/telemetry"
+)
+
+// peerRoutes are the shapes of other translation services, for their clients.
+func (s *service) peerRoutes() []route {
+	routes := append(s.libreRoutes(), s.deepLRoutes()...)
+	routes = append(routes, s.googleRoutes()...)
+	return append(routes, s.nllbRoutes()...)
+}
+
+// errorShape spells an error as another service does.
+type errorShape func(*Error) (status int, body any)
+
+// shaped makes a handler whose errors have another service's shape.
+func shaped(shape errorShape, handler fiber.Handler) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		c.Locals(errorShapeKey, shape)
+		return handler(c)
+	}
+}
+
+// peerStatus is the code that the other services use: they know 400 where we say 422.
+func peerStatus(e *Error) int {
+	if e.Status() == fiber.StatusUnprocessableEntity {
+		return fiber.StatusBadRequest
+	}
+	return e.Status()
+}
+
+// foreignShape tells requests to /translate that are not ours: LibreTranslate's by q or by being a form, Immersive
+// Translate's by text_list.
+func (s *service) foreignShape(c *fiber.Ctx) fiber.Handler {
+	if isForm(c) || c.Query("q") != "" {
+		return shaped(libreError, s.libreTranslate)
+	}
+	body := c.Request().Body()
+	if !bytes.Contains(body, []byte(`"q"`)) && !bytes.Contains(body, []byte(`"text_list"`)) {
+		return nil
+	}
+	var keys struct {
+		Q        json.RawMessage `json:"q"`
+		TextList json.RawMessage `json:"text_list"`
+		Text     json.RawMessage `json:"text"`
+	}
+	switch err := json.Unmarshal(body, &keys); {
+	case err != nil || keys.Text != nil:
+		return nil
+	case keys.TextList != nil:
+		return shaped(immersiveError, s.immersiveTranslate)
+	case keys.Q != nil:
+		return shaped(libreError, s.libreTranslate)
+	}
+	return nil
+}
+
+func isForm(c *fiber.Ctx) bool {
+	return strings.HasPrefix(strings.ToLower(c.Get(fiber.HeaderContentType)), fiber.MIMEApplicationForm)
+}
+
+// stringList is one string or an array of them.
+type stringList struct {
+	values []string
+	array  bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *stringList) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte("[")) {
+		l.array = true
+		return json.Unmarshal(data, &l.values)
+	}
+	l.values = []string{""}
+	return json.Unmarshal(data, &l.values[0])
+}
+
+// formValues returns all values of a field in the body and the query.
+func formValues(c *fiber.Ctx, name string) []string {
+	var values []string
+	for _, value := range append(c.Request().PostArgs().PeekMulti(name), c.Context().QueryArgs().PeekMulti(name)...) {
+		values = append(values, strings.ToValidUTF8(string(value), "\uFFFD"))
+	}
+	return values
+}
+
+// formValue returns the first value of a field, or "".
+func formValue(c *fiber.Ctx, name string) string {
+	if values := formValues(c, name); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// authorized says whether a client's key is the configured one.
+func (s *service) authorized(key string) bool {
+	return s.APIKey == "" || subtle.ConstantTimeCompare([]byte(key), []byte(s.APIKey)) == 1
+}
+
+// peerRequest is what the other services' requests come to.
+type peerRequest struct {
+	texts          []string
+	source, target string // "" or a name of a language, "auto" for a source to detect
+	field          string // what the caller calls its texts
+	targetField    string
+	sourceField    string
+	markup         bool     // HTML: translate what is between the tags
+	placeholders   bool     // keep {0} and the like
+	ignoreTags     []string // whose content stays as it is
+}
+
+// peerResult is one text's translation.
+type peerResult struct {
+	text     string
+	source   string // FLORES code; "" if nothing of the text needed translation
+	detected *detected
+}
+
+// translatePeer translates all texts of a request; the first error ends it, as it does with the other services.
+func (s *service) translatePeer(c *fiber.Ctx, r peerRequest) ([]peerResult, error) {
+	base, err := s.parsePeer(r)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.clientContext(c)
+	defer cancel()
+	results := make([]peerResult, len(r.texts))
+	err = s.admit(ctx, strings.Join(r.texts, ""), base.BeamSize, func(model Model) error {
+		c.Set(modelVersionHeader, model.Version)
+		for _, err := range s.each(len(r.texts), requestID(c), func(i int) (err error) {
+			results[i], err = s.translateParts(ctx, model, base, r, r.texts[i])
+			return err
+		}) {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	fields(c)[telemetry.FieldTarget], fields(c)[telemetry.FieldCharacters] = base.Target, runes(r.texts)
+	return results, err
+}
+
+func runes(texts []string) int {
+	total := 0
+	for _, text := range texts {
+		total += utf8.RuneCountInString(text)
+	}
+	return total
+}
+
+func (s *service) parsePeer(r peerRequest) (Request, error) {
+	request := Request{BeamSize: s.BeamSize}
+	if len(r.texts) == 0 {
+		return request, invalid(r.field, "is required")
+	}
+	for _, text := range r.texts {
+		if strings.TrimSpace(text) == "" {
+			continue
+		}
+		if err := s.checkText(r.field, text); err != nil {
+			return request, err
+		}
+	}
+	var err error
+	if request.Target, err = resolve(r.targetField, r.target); err != nil {
+		return request, err
+	}
+	if r.source != "" && !strings.EqualFold(r.source, "auto") {
+		request.Source, err = resolve(r.sourceField, r.source)
+	}
+	return request, err
+}
+
+// each runs do for 0..n-1 side by side, so that the runtime can batch them, and returns their errors. A panic becomes
+// one: on a goroutine of its own nobody else could catch it.
+func (s *service) each(n int, id string, do func(i int) error) []error {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			defer func() {
+				if r := recover(); r != nil {
+					errs[i] = s.recovered(r, id)
+				}
+			}()
+			errs[i] = do(i)
+		})
+	}
+	wg.Wait()
+	return errs
+}
+
+// translateParts translates what of a text is words and keeps the rest byte for byte.
+func (s *service) translateParts(ctx context.Context, model Model, base Request, r peerRequest, text string) (peerResult, error) {
+	var result peerResult
+	var out strings.Builder
+	for _, part := range splitParts(text, r) {
+		if part.kept || strings.IndexFunc(part.text, unicode.IsLetter) < 0 {
+			out.WriteString(part.source)
+			continue
+		}
+		request := base
+		request.Text = part.text
+		translated, err := s.translateOne(ctx, model, request)
+		if err != nil {
+			return peerResult{}, err
+		}
+		if result.source == "" {
+			result.source, result.detected = translated.SourceLanguage, translated.Detected
+		}
+		base.Source = translated.SourceLanguage // one language for all parts of a text
+		out.WriteString(part.finish(translated.TranslatedText))
+	}
+	result.text = out.String()
+	return result, nil
+}
+
+// shortCode is how other services name a language: ISO 639-1 where that means this language, else its FLORES code.
+func shortCode(code string) string {
+	language, ok := flores.Lookup(code)
+	if !ok || language.ISO6391 == "" {
+		return code
+	}
+	if back, err := flores.Resolve(language.ISO6391); err != nil || back.Code != code {
+		return code
+	}
+	return language.ISO6391
+}

@@ -43,8 +43,8 @@ type translation struct {
 }
 
 func (s *service) postTranslate(c *fiber.Ctx) error {
-	if shape := foreignShape(c); shape != nil {
-		return shape(s, c)
+	if foreign := s.foreignShape(c); foreign != nil {
+		return foreign(c)
 	}
 	var body translateBody
 	if err := decodeJSON(c, &body); err != nil {

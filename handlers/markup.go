@@ -1,0 +1,111 @@
+package handlers
+
+import (
+	"html"
+	"regexp"
+	"slices"
+	"strings"
+
+	nethtml "golang.org/x/net/html"
+)
+
+// part is a piece of a text that is translated, or kept as it is.
+type part struct {
+	source  string // as it stands in the text
+	text    string // what to translate: source without entities
+	kept    bool
+	escaped bool // the translation has to be escaped
+}
+
+// finish puts a translation in the part's place.
+func (p part) finish(translation string) string {
+	if p.escaped {
+		return html.EscapeString(translation)
+	}
+	return translation
+}
+
+// placeholder is what programs put into texts to fill in later; it must survive.
+var placeholder = regexp.MustCompile(`\{\{?[\w.]*\}?\}|%(?:\d+\$)?[sdif@]`)
+
+// splitParts cuts a text at its tags and placeholders, if the request has any.
+func splitParts(text string, r peerRequest) []part {
+	parts := []part{{source: text, text: text}}
+	if r.markup {
+		parts = splitTags(text, r.ignoreTags)
+	}
+	if !r.placeholders {
+		return parts
+	}
+	var out []part
+	for _, p := range parts {
+		out = append(out, splitPlaceholders(p)...)
+	}
+	return out
+}
+
+// silent are the elements whose content is not for people.
+var silent = []string{"script", "style", "code", "kbd", "samp", "var", "textarea"}
+
+// splitTags cuts HTML or XML into tags, which are kept byte for byte, and the text between them.
+func splitTags(text string, ignore []string) []part {
+	var parts []part
+	tokens := nethtml.NewTokenizer(strings.NewReader(text))
+	kept := 0 // depth of elements that are left alone
+	for {
+		kind := tokens.Next()
+		raw := string(tokens.Raw())
+		if kind == nethtml.ErrorToken {
+			if raw != "" {
+				parts = append(parts, part{source: raw, kept: true})
+			}
+			return parts
+		}
+		if kind == nethtml.TextToken && kept == 0 {
+			parts = append(parts, part{source: raw, text: html.UnescapeString(raw), escaped: true})
+			continue
+		}
+		name, _ := tokens.TagName()
+		if slices.Contains(silent, string(name)) || slices.Contains(ignore, string(name)) {
+			kept = max(0, kept+depthChange(kind))
+		}
+		parts = append(parts, part{source: raw, kept: true})
+	}
+}
+
+func depthChange(kind nethtml.TokenType) int {
+	switch kind {
+	case nethtml.StartTagToken:
+		return 1
+	case nethtml.EndTagToken:
+		return -1
+	}
+	return 0
+}
+
+// splitPlaceholders cuts a part at its placeholders.
+func splitPlaceholders(p part) []part {
+	if p.kept {
+		return []part{p}
+	}
+	var parts []part
+	end := 0
+	for _, found := range placeholder.FindAllStringIndex(p.text, -1) {
+		parts = append(parts, p.cut(end, found[0]), part{source: p.text[found[0]:found[1]], kept: true})
+		end = found[1]
+	}
+	if end == 0 {
+		return []part{p}
+	}
+	return append(parts, p.cut(end, len(p.text)))
+}
+
+// cut is the part's text from start to end.
+func (p part) cut(start, end int) part {
+	text := p.text[start:end]
+	source := text
+	if p.escaped {
+		source = html.EscapeString(text)
+	}
+	return part{source: source, text: text, escaped: p.escaped}
+}

@@ -1,0 +1,135 @@
+package handlers_test
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/sematech/sema/handlers"
+)
+
+const form = "application/x-www-form-urlencoded"
+
+// same compares an answer's body with JSON, whatever the order of its keys.
+func same(t *testing.T, what string, a answer, code int, want string) {
+	t.Helper()
+	var got, expected any
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil {
+		t.Errorf("%s: %v: %s", what, err, a.body)
+		return
+	}
+	if err := json.Unmarshal([]byte(want), &expected); err != nil {
+		t.Fatal(err)
+	}
+	one, _ := json.Marshal(got)
+	other, _ := json.Marshal(expected)
+	if a.StatusCode != code || string(one) != string(other) {
+		t.Errorf("%s: %d %s\nwant %d %s", what, a.StatusCode, one, code, other)
+	}
+}
+
+func TestLibreTranslate(t *testing.T) {
+	s := start(t, nil)
+	same(t, "json", s.post("/translate", `{"q":"Hello","source":"en","target":"sw","format":"text"}`), 200, `{"translatedText":"<swh_Latn>Hello"}`)
+	same(t, "auto", s.post("/translate", `{"q":"Hello","source":"auto","target":"sw"}`), 200,
+		`{"translatedText":"<swh_Latn>Hello","detectedLanguage":{"confidence":90,"language":"en"}}`)
+	same(t, "array", s.post("/translate", `{"q":["a","b"],"source":"en","target":"sw"}`), 200, `{"translatedText":["<swh_Latn>a","<swh_Latn>b"]}`)
+	body := url.Values{"q": {"Hello"}, "source": {"en"}, "target": {"sw"}}.Encode()
+	same(t, "form", s.do("POST", "/translate", body, "Content-Type", form), 200, `{"translatedText":"<swh_Latn>Hello"}`)
+	same(t, "html", s.post("/translate", `{"q":"<p>A &amp; B</p>","source":"en","target":"sw","format":"html"}`), 200,
+		`{"translatedText":"<p>&lt;swh_Latn&gt;A &amp; B</p>"}`)
+	same(t, "detect", s.do("POST", "/detect", "q=Hello", "Content-Type", form), 200,
+		`[{"confidence":90,"language":"en"},{"confidence":5,"language":"fr"},{"confidence":1,"language":"sw"}]`)
+	if a := s.post("/translate", `{"q":"Hello","source":"en","target":"xx"}`); a.StatusCode != 400 || a.json(t)["error"] == nil {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	if a := s.get("/frontend/settings"); a.json(t)["charLimit"] != 100.0 {
+		t.Errorf("%s", a.body)
+	}
+	for _, a := range []answer{s.get("/languages?format=libre"), s.get("/libretranslate/languages"), s.get("/languages", "Content-Type", form)} {
+		if !strings.HasPrefix(a.body, `[{"code":"`) || !strings.Contains(a.body, `{"code":"sw","name":"Swahili","targets":[`) {
+			t.Errorf("%.200s", a.body)
+		}
+	}
+}
+
+func TestDeepL(t *testing.T) {
+	s := start(t, nil)
+	same(t, "json", s.post("/v2/translate", `{"text":["Hello","Bye"],"target_lang":"SW"}`), 200,
+		`{"translations":[{"detected_source_language":"EN","text":"<swh_Latn>Hello","billed_characters":5},{"detected_source_language":"EN","text":"<swh_Latn>Bye","billed_characters":3}]}`)
+	same(t, "form", s.do("POST", "/v2/translate", "text=a&text=b&source_lang=FR&target_lang=EN-US", "Content-Type", form), 200,
+		`{"translations":[{"detected_source_language":"FR","text":"<eng_Latn>a","billed_characters":1},{"detected_source_language":"FR","text":"<eng_Latn>b","billed_characters":1}]}`)
+	same(t, "tags", s.post("/v2/translate", `{"text":["<a>x</a> <keep>y</keep> {0}"],"target_lang":"SW","tag_handling":"xml","ignore_tags":["keep"]}`), 200,
+		`{"translations":[{"detected_source_language":"EN","text":"<a>&lt;swh_Latn&gt;x</a> <keep>y</keep> {0}","billed_characters":27}]}`)
+	for _, body := range []string{`{"text":["a"],"target_lang":"QQ"}`, `{"text":[],"target_lang":"SW"}`, `{"text":[` + strings.Repeat(`"a",`, 50) + `"a"],"target_lang":"SW"}`} {
+		if a := s.post("/v2/translate", body); a.StatusCode != 400 || a.json(t)["message"] == nil {
+			t.Errorf("%.40s: %d %s", body, a.StatusCode, a.body)
+		}
+	}
+	if a := s.post("/v2/translate", `{"text":["`+strings.Repeat("a", 130<<10)+`"],"target_lang":"SW"}`); a.StatusCode != 413 {
+		t.Errorf("%d", a.StatusCode)
+	}
+	if a := s.get("/v2/usage"); a.json(t)["character_limit"] == nil {
+		t.Errorf("%s", a.body)
+	}
+	if a := s.get("/v2/languages?type=target"); !strings.Contains(a.body, `"EN-US"`) || strings.Contains(a.body, `"EN"`) {
+		t.Errorf("%.300s", a.body)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	s := start(t, func(o *handlers.Options) { o.APIKey = "right" })
+	body := `{"text":["a"],"target_lang":"SW"}`
+	if a := s.post("/v2/translate", body, "Authorization", "DeepL-Auth-Key wrong"); a.StatusCode != 403 {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	if a := s.post("/v2/translate", body, "Authorization", "DeepL-Auth-Key right"); a.StatusCode != 200 {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	if a := s.post("/translate", `{"q":"a","source":"en","target":"sw","api_key":"wrong"}`); a.StatusCode != 403 {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	if a := s.get("/language/translate/v2?q=a&target=sw&key=right"); a.StatusCode != 200 {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+func TestGoogle(t *testing.T) {
+	s := start(t, nil)
+	same(t, "default html", s.post("/language/translate/v2", `{"q":["Tom &amp; <b>Jerry</b>"],"target":"sw"}`), 200,
+		`{"data":{"translations":[{"translatedText":"&lt;swh_Latn&gt;Tom &amp; <b>&lt;swh_Latn&gt;Jerry</b>","detectedSourceLanguage":"en"}]}}`)
+	same(t, "text", s.get("/language/translate/v2?q=Hello&q=Bye&source=en&target=sw&format=text"), 200,
+		`{"data":{"translations":[{"translatedText":"<swh_Latn>Hello"},{"translatedText":"<swh_Latn>Bye"}]}}`)
+	same(t, "detect", s.post("/language/translate/v2/detect", `{"q":"Hello"}`), 200,
+		`{"data":{"detections":[[{"language":"en","isReliable":false,"confidence":0.9}]]}}`)
+	if a := s.post("/language/translate/v2", `{"q":"a","target":"xx"}`); a.StatusCode != 400 || a.json(t)["error"].(map[string]any)["code"] != 400.0 {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	if a := s.get("/language/translate/v2/languages?target=en"); !strings.Contains(a.body, `{"language":"sw","name":"Swahili"}`) {
+		t.Errorf("%.300s", a.body)
+	}
+}
+
+func TestImmersive(t *testing.T) {
+	s := start(t, nil)
+	for _, path := range []string{"/translate", "/immersive"} {
+		same(t, path, s.post(path, `{"source_lang":"auto","target_lang":"sw","text_list":["Hello {0} <b0>x</b0>","12 {1}"]}`), 200,
+			`{"translations":[{"detected_source_lang":"en","text":"&lt;swh_Latn&gt;Hello {0} <b0>&lt;swh_Latn&gt;x</b0>"},{"detected_source_lang":"auto","text":"12 {1}"}]}`)
+	}
+	if a := s.post("/immersive", `{"source_lang":"auto","target_lang":"xx","text_list":["a"]}`); a.StatusCode != 400 {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+func TestNLLBAPI(t *testing.T) {
+	s := start(t, nil)
+	same(t, "get", s.get("/api/v4/translator?text=Hello&source=eng_Latn&target=swh_Latn"), 200, `{"result":"<swh_Latn>Hello"}`)
+	same(t, "post", s.post("/api/v4/translator", `{"text":"Hello","source":"eng_Latn","target":"swh_Latn"}`), 200, `{"result":"<swh_Latn>Hello"}`)
+	same(t, "language", s.get("/api/v4/language?text=Hello"), 200, `{"language":"eng_Latn","confidence":0.9}`)
+	a := s.get("/api/v4/translator/stream?text=One.+Two.&source=eng_Latn&target=swh_Latn&event_type=t")
+	if a.body != "event: t\ndata: <swh_Latn>One. \n\nevent: t\ndata: <swh_Latn>Two.\n\n" {
+		t.Errorf("%q", a.body)
+	}
+	wantError(t, s.get("/api/v4/translator?target=swh_Latn"), 422, "empty_text")
+}
