@@ -115,7 +115,7 @@ func isWrapped(text string, a, b line, width int) bool {
 	if isCJK(first) {
 		return n >= minimum && n+4 > width
 	}
-	return n >= minimum && n+1+columns(word) > width
+	return n >= minimum && n+1+columns(word) > width && strings.ContainsRune(head, ' ')
 }
 
 // isQuote reports whether the start of a line is that of quoted mail.
