@@ -12,12 +12,12 @@ import (
 
 // batchBody is what POST /translate/batch takes: one target for all texts, or one for each.
 type batchBody struct {
-	Texts           []string `json:"texts"`
+	Texts           texts    `json:"texts"`
 	TargetLanguage  string   `json:"target_language"`
 	TargetLanguages []string `json:"target_languages"`
 	SourceLanguage  string   `json:"source_language"`
 	SourceLanguages []string `json:"source_languages"`
-	BeamSize        *int     `json:"beam_size"`
+	BeamSize        number   `json:"beam_size"`
 }
 
 // batchItem is one text's outcome: a translation or an error.
@@ -85,10 +85,12 @@ func (s *service) checkBatch(body batchBody) error {
 	case body.SourceLanguages != nil && len(body.SourceLanguages) != n:
 		return invalid("source_languages", "must be as long as texts")
 	case body.TargetLanguages == nil:
-		_, err := resolve("target_language", body.TargetLanguage)
-		return err
+		if _, err := resolve("target_language", body.TargetLanguage); err != nil {
+			return err
+		}
 	}
-	return nil
+	_, err := resolveSource("source_language", body.SourceLanguage)
+	return err
 }
 
 // translateAll translates the texts side by side, so that the runtime can batch them.

@@ -18,7 +18,7 @@ const maxTopK = 20
 
 type detectBody struct {
 	Text string `json:"text"`
-	TopK *int   `json:"top_k"`
+	TopK number `json:"top_k"`
 }
 
 // alternative is one further candidate.
@@ -76,15 +76,7 @@ func (s *service) acquire(c *fiber.Ctx) (Model, func(), error) {
 	return model, release, err
 }
 
-func topK(asked *int) (int, error) {
-	if asked == nil {
-		return 3, nil
-	}
-	if *asked < 1 || *asked > maxTopK {
-		return 0, invalid("top_k", "must be between 1 and %d", maxTopK)
-	}
-	return *asked, nil
-}
+func topK(asked number) (int, error) { return integer("top_k", asked, 3, maxTopK) }
 
 // detectOne detects one text and records it; k is how many candidates are wanted, the best included.
 func (s *service) detectOne(model Model, field, text string, k int) (detection, error) {
@@ -119,8 +111,8 @@ func describeDetection(found Detection, k int) detection {
 }
 
 type detectBatchBody struct {
-	Texts []string `json:"texts"`
-	TopK  *int     `json:"top_k"`
+	Texts texts  `json:"texts"`
+	TopK  number `json:"top_k"`
 }
 
 // detectItem is one text's outcome: a detection or an error.

@@ -81,7 +81,7 @@ var statuses = map[string]struct {
 	typeEmptyText:    {422, "Unprocessable entity"},
 	typeLanguage:     {422, "Unprocessable entity"},
 	typeUnsupported:  {422, "Unprocessable entity"},
-	typeUndetermined: {422, "Unprocessable entity"},
+	typeUndetermined: {409, "Conflict"}, // the request is valid, but not with what the models can tell of its text
 	typeRateLimited:  {429, "Too many requests"},
 	typeHeaders:      {431, "Request header fields too large"},
 	typeCancelled:    {statusClientLeft, "Client closed request"},

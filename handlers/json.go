@@ -3,6 +3,7 @@ package handlers
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"mime"
 	"strings"
 	"unicode/utf8"
@@ -34,9 +35,12 @@ func unmarshal(body []byte, out any) error {
 	err := json.Unmarshal(body, out)
 	var syntax *json.SyntaxError
 	var wrongType *json.UnmarshalTypeError
+	var own *Error
 	switch {
 	case err == nil:
 		return requireObject(body)
+	case errors.As(err, &own):
+		return own
 	case errors.As(err, &syntax):
 		return malformed(syntax.Error(), syntax.Offset)
 	case errors.As(err, &wrongType):
@@ -80,6 +84,42 @@ func typeName(kind string) string {
 		return "true or false"
 	}
 	return "a " + kind
+}
+
+// texts is an array of strings in which null is a mistake, not an empty string.
+type texts []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *texts) UnmarshalJSON(data []byte) error {
+	var items []*string
+	if err := json.Unmarshal(data, &items); err != nil {
+		var wrongType *json.UnmarshalTypeError
+		if errors.As(err, &wrongType) {
+			return invalid("texts", "must be an array of strings, not of %s", wrongType.Value)
+		}
+		return err
+	}
+	for i, item := range items {
+		if item == nil {
+			return invalid("texts", "must not hold null (item %d)", i)
+		}
+		*t = append(*t, *item)
+	}
+	return nil
+}
+
+// number is an optional JSON number. JSON doesn't tell 1 from 1.0, so integers come as numbers and are checked after.
+type number *float64
+
+// integer returns a number that must be whole and from 1 to most, or standard if none is given.
+func integer(field string, value number, standard, most int) (int, error) {
+	if value == nil {
+		return standard, nil
+	}
+	if *value != math.Trunc(*value) || *value < 1 || *value > float64(most) {
+		return 0, invalid(field, "must be an integer between 1 and %d", most)
+	}
+	return int(*value), nil
 }
 
 // invalidUTF8 returns the offset of the first byte that is not UTF-8, or -1.

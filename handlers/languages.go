@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -112,8 +113,12 @@ func countLanguages(languages []flores.Language) languageStats {
 // getLanguages answers in LibreTranslate's shape when asked to, or when it is that service's Python client, which sends
 // an empty form.
 func (s *service) getLanguages(c *fiber.Ctx) error {
-	if c.Query("format") == "libre" || isForm(c) {
+	format := c.Query("format")
+	switch {
+	case format == "libre" || isForm(c):
 		return s.tables.libre.send(c, fiber.MIMEApplicationJSON)
+	case format != "sema" && c.Context().QueryArgs().Has("format"):
+		return invalid("format", "must be sema or libre")
 	}
 	return s.tables.all.send(c, fiber.MIMEApplicationJSON)
 }
@@ -152,16 +157,16 @@ func regions() []string {
 	return names
 }
 
-// maxQuery bounds what a search has to look for, in bytes.
-const maxQuery = 100
+// maxQuery bounds what a search has to look for, in code points.
+const maxQuery = 50
 
 func (s *service) getSearch(c *fiber.Ctx) error {
 	query := strings.TrimSpace(c.Query("q"))
 	if query == "" {
 		return invalid("q", "must not be empty")
 	}
-	if len(query) > maxQuery {
-		return invalid("q", "must not be longer than %d bytes", maxQuery)
+	if utf8.RuneCountInString(query) > maxQuery {
+		return invalid("q", "must not be longer than %d characters", maxQuery)
 	}
 	return encode(listOf(flores.Search(query))).send(c, fiber.MIMEApplicationJSON)
 }
@@ -202,6 +207,14 @@ func resolve(field, name string) (string, error) {
 		return "", unknownLanguage(field, unknown)
 	}
 	return language.Code, err
+}
+
+// resolveSource is resolve for a language that may be left to detection, by "" or "auto".
+func resolveSource(field, name string) (string, error) {
+	if name == "" || strings.EqualFold(name, "auto") {
+		return "", nil
+	}
+	return resolve(field, name)
 }
 
 // shown is how much of a caller's value an error repeats, in runes.

@@ -122,7 +122,7 @@ func (s *service) describe() []byte {
 	}
 	schemas := document.Components.Schemas
 	document.Info["title"], document.Info["version"] = s.AppName, s.Version
-	schemas["Text"]["maxLength"] = s.MaxCharacters
+	schemas["Text"]["description"] = fmt.Sprintf("At most %d characters (Unicode code points); more are answered with 413.", s.MaxCharacters)
 	schemas["LanguageCode"]["enum"] = codes()
 	schemas["BeamSize"]["anyOf"] = []any{map[string]any{"type": "integer", "minimum": 1, "maximum": s.MaxBeamSize}, map[string]any{"type": "null"}}
 	for _, batch := range []string{"BatchRequest", "DetectBatchRequest"} {

@@ -179,9 +179,7 @@ func (s *service) parsePeer(r peerRequest) (Request, error) {
 	if request.Target, err = resolve(r.targetField, r.target); err != nil {
 		return request, err
 	}
-	if r.source != "" && !strings.EqualFold(r.source, "auto") {
-		request.Source, err = resolve(r.sourceField, r.source)
-	}
+	request.Source, err = resolveSource(r.sourceField, r.source)
 	return request, err
 }
 

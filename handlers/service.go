@@ -47,6 +47,9 @@ type Options struct {
 	APIKey       string // for the DeepL, Google and LibreTranslate shapes; "" accepts any
 }
 
+// methods are those that get an answer of ours, if only 405; Fiber answers others with a bare 400.
+var methods = append([]string{"QUERY", "LINK", "UNLINK", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "PURGE", "REPORT"}, fiber.DefaultMethods...)
+
 // service is what the handlers share. It is immutable after New.
 type service struct {
 	Options
@@ -84,6 +87,7 @@ func New(options Options) (*fiber.App, error) {
 		IdleTimeout:                  options.IdleTimeout,
 		ReadBufferSize:               16 << 10,
 		DisablePreParseMultipartForm: true,
+		RequestMethods:               methods,
 		ErrorHandler:                 s.answerEarly,
 	})
 	s.install(app)

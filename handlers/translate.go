@@ -18,7 +18,7 @@ type translateBody struct {
 	Text           string `json:"text"`
 	TargetLanguage string `json:"target_language"`
 	SourceLanguage string `json:"source_language"`
-	BeamSize       *int   `json:"beam_size"`
+	BeamSize       number `json:"beam_size"`
 	Tokens         bool   `json:"tokens"` // streams only: an event for each piece
 }
 
@@ -86,24 +86,16 @@ func (s *service) parseRequest(body translateBody) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	source := ""
-	if body.SourceLanguage != "" && body.SourceLanguage != "auto" {
-		if source, err = resolve("source_language", body.SourceLanguage); err != nil {
-			return Request{}, err
-		}
+	source, err := resolveSource("source_language", body.SourceLanguage)
+	if err != nil {
+		return Request{}, err
 	}
 	beam, err := s.beamSize(body.BeamSize)
 	return Request{Text: body.Text, Source: source, Target: target, BeamSize: beam}, err
 }
 
-func (s *service) beamSize(asked *int) (int, error) {
-	if asked == nil {
-		return s.BeamSize, nil
-	}
-	if *asked < 1 || *asked > s.MaxBeamSize {
-		return 0, invalid("beam_size", "must be between 1 and %d", s.MaxBeamSize)
-	}
-	return *asked, nil
+func (s *service) beamSize(asked number) (int, error) {
+	return integer("beam_size", asked, s.BeamSize, s.MaxBeamSize)
 }
 
 // checkText refuses a text that is empty or over the limit.

@@ -68,7 +68,7 @@ func TestBadInput(t *testing.T) {
 		{`{"text":"a","target_language":"swh_Latin"}`, "unknown_language", 422, "swh_Latn"},
 		{`{"text":"a","target_language":"swh_Latn","source_language":"xx"}`, "unknown_language", 422, `"field":"source_language"`},
 		{`{"text":"` + long + `","target_language":"swh_Latn"}`, "text_too_long", 413, "101"},
-		{`{"text":"123","target_language":"swh_Latn"}`, "undetermined_language", 422, "source_language"},
+		{`{"text":"123","target_language":"swh_Latn"}`, "undetermined_language", 409, "source_language"},
 		{`{"text":"fail","target_language":"swh_Latn"}`, "internal_error", 500, ""},
 		{`{"text":"panic","target_language":"swh_Latn"}`, "internal_error", 500, ""},
 	} {
