@@ -4,17 +4,12 @@ package kernels
 // offsets off within base: the scores of a query against keys in a paged cache.
 // Each dot product is the same whatever the other rows are.
 func DotRowsAt(dst, q, base []float32, off []int32, alpha float32) {
-	for i, at := range off {
-		GemmNT(dst[i:i+1], 1, q, len(q), 1, base[at:int(at)+len(q)], len(q), 1, len(q), alpha)
-	}
+	active.f32.dotRowsAt(dst[:len(off)], q, base, off, alpha)
 }
 
 // WeightedRowsAt writes to dst the sum of rows of len(dst) that lie at the
 // offsets off within base, weighted by p: the values of a paged cache. The rows
 // are added one after the other.
 func WeightedRowsAt(dst, p, base []float32, off []int32) {
-	clear(dst)
-	for i, at := range off {
-		GemmNN(dst, len(dst), p[i:i+1], 1, 1, base[at:int(at)+len(dst)], len(dst), len(dst), 1, true)
-	}
+	active.f32.weightedRowsAt(dst, p[:len(off)], base, off)
 }

@@ -1,0 +1,58 @@
+package kernels
+
+import "math"
+
+// Add adds x to dst.
+func Add(dst, x []float32) { active.f32.add(dst[:len(x)], x) }
+
+// Mul multiplies dst by x.
+func Mul(dst, x []float32) {
+	for i, v := range x {
+		dst[i] *= v
+	}
+}
+
+// Scale writes x·s to dst.
+func Scale(dst, x []float32, s float32) {
+	for i, v := range x {
+		dst[i] = v * s
+	}
+}
+
+// DequantizeS8 writes q/scale to dst, as q·(1/scale).
+func DequantizeS8(dst []float32, q []int8, scale float32) {
+	active.f32.dequantS8(dst[:len(q)], q, 1/scale)
+}
+
+// DequantizeS16 writes q/scale to dst, as q·(1/scale).
+func DequantizeS16(dst []float32, q []int16, scale float32) {
+	r := 1 / scale
+	for i, v := range q {
+		dst[i] = float32(v) * r
+	}
+}
+
+// Float16ToFloat32 converts IEEE half precision, exactly.
+func Float16ToFloat32(dst []float32, src []uint16) {
+	for i, h := range src {
+		dst[i] = fromHalf(h)
+	}
+}
+
+func fromHalf(h uint16) float32 {
+	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
+	switch exponent {
+	case 31: // infinity and NaN
+		return math.Float32frombits(sign | 255<<23 | fraction<<13)
+	case 0: // zero and subnormal numbers: fraction·2⁻²⁴
+		return math.Float32frombits(sign | math.Float32bits(float32(fraction)*0x1p-24))
+	}
+	return math.Float32frombits(sign | (exponent+112)<<23 | fraction<<13)
+}
+
+// BFloat16ToFloat32 converts brain floats, exactly.
+func BFloat16ToFloat32(dst []float32, src []uint16) {
+	for i, h := range src {
+		dst[i] = math.Float32frombits(uint32(h) << 16)
+	}
+}

@@ -1,0 +1,246 @@
+package kernels
+
+import "sync/atomic"
+
+// S8Weights is a matrix of int8 weights where it is stored: N rows of K bytes,
+// at any alignment. A weight's value is its byte over the scale of its row.
+type S8Weights struct {
+	N, K  int
+	Data  []int8    // [N][K], only read
+	Scale []float32 // [N]
+	Comp  []int32   // [N] -128·Σ row: undoes the shift of the activations
+}
+
+// NewS8Weights returns the weights; Compensate must follow before their use.
+func NewS8Weights(data []int8, n, k int, scale []float32) *S8Weights {
+	return &S8Weights{N: n, K: k, Data: data, Scale: scale}
+}
+
+// Epilogue is what follows a product: y = activation(x + Bias) + Residual.
+type Epilogue struct {
+	Bias           []float32 // [N] or nil
+	Activation     Activation
+	Residual       []float32 // [m][ResidualStride] or nil; may be the destination
+	ResidualStride int
+}
+
+// A ColumnSink takes the columns of a product as they are computed, so that a
+// product with a huge vocabulary need not be stored.
+type ColumnSink interface {
+	// Columns is given columns n0..n1 of every row: tile [m][ldt]. It is called
+	// on the executor's threads, with different columns at once, and may change
+	// the tile, which is gone after it.
+	Columns(thread, n0, n1 int, tile []float32, ldt int)
+}
+
+// s8Kernels are the int8 kernels of a tier.
+type s8Kernels struct {
+	// quantizeRow shifts a row of activations to bytes and returns 1/scale.
+	quantizeRow func(dst []uint8, x []float32, truncate bool) float32
+	// products writes, for the rows of a and columns n0..n1 of w, the int32
+	// products to c [rows][ldc]. next is the first column of the thread's next
+	// chunk, to prefetch, or -1.
+	products func(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n1, next int)
+	// blocked is products for many rows: it packs each panel of columns once
+	// and hands the rows' products to the epilogue while they are in the cache.
+	blocked func(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []float32, ldo int)
+	// dequantizeRow is dst[j] = float(c[j])·inverse/scale[j] (+ bias[j]), at
+	// least 0 if relu, (+ residual[j]).
+	dequantizeRow func(dst []float32, c []int32, inverse float32, scale, bias, residual []float32, relu bool)
+	// rowSum sums a row of weights.
+	rowSum func(row []int8) int32
+}
+
+// directRows is the most rows that are multiplied straight from the stored
+// layout; more are worth packing panels for.
+const directRows = 8
+
+// s8Task is one product, cut into chunks of columns that threads take in turn.
+type s8Task struct {
+	e    *Executor
+	a    *QuantizedRows
+	w    *S8Weights
+	ep   *Epilogue
+	dst  []float32 // [m][ldd], or nil
+	ldd  int
+	sink ColumnSink
+
+	chunk int
+	next  atomic.Int64
+}
+
+// LinearS8 computes dst [a.Rows][ldd] = epilogue(a·wᵀ), of which w.N columns
+// are written.
+func (e *Executor) LinearS8(dst []float32, ldd int, a *QuantizedRows, w *S8Weights, ep *Epilogue) {
+	e.linearS8(dst, ldd, nil, a, w, ep)
+}
+
+// LinearS8To hands the columns of epilogue(a·wᵀ) to sink.
+func (e *Executor) LinearS8To(sink ColumnSink, a *QuantizedRows, w *S8Weights, ep *Epilogue) {
+	e.linearS8(nil, 0, sink, a, w, ep)
+}
+
+func (e *Executor) linearS8(dst []float32, ldd int, sink ColumnSink, a *QuantizedRows, w *S8Weights, ep *Epilogue) {
+	t := &e.s8
+	t.e, t.a, t.w, t.ep, t.dst, t.ldd, t.sink = e, a, w, ep, dst, ldd, sink
+	t.chunk = chunkColumns(w.N, w.K, a.Rows, e.threads)
+	t.next.Store(0)
+	e.Parallel(min(e.threads, (w.N+t.chunk-1)/t.chunk), t)
+	t.a, t.w, t.ep, t.dst, t.sink = nil, nil, nil, nil, nil
+}
+
+// chunkColumns returns how many columns a thread takes at a time: some hundred
+// KiB of weights, at least four chunks a thread if there are that many columns,
+// and always the same multiple, so that tiles do not straddle chunks.
+func chunkColumns(n, k, m, threads int) int {
+	const unit = 32
+	bytes := 128 << 10
+	if m > directRows {
+		bytes = 512 << 10
+	}
+	chunk := max(bytes/max(k, 1)/unit, 1)
+	chunk = min(chunk, max((n+threads*4*unit-1)/(threads*4*unit), 1))
+	return min(chunk, 1024/unit) * unit
+}
+
+// take returns the next chunk's first column, or -1.
+func (t *s8Task) take() int {
+	n := int(t.next.Add(int64(t.chunk))) - t.chunk
+	if n >= t.w.N {
+		return -1
+	}
+	return n
+}
+
+// Do computes chunks until none is left. The next chunk is taken before the
+// present one is computed, so that its weights can be fetched meanwhile.
+func (t *s8Task) Do(thread, _ int) {
+	if t.a.Rows == 0 {
+		return
+	}
+	n0 := t.take()
+	for n0 >= 0 {
+		next := t.take()
+		t.columns(thread, n0, min(n0+t.chunk, t.w.N), next)
+		n0 = next
+	}
+}
+
+// columns computes columns n0..n1 of all rows and passes them on.
+func (t *s8Task) columns(thread, n0, n1, next int) {
+	m, width := t.a.Rows, n1-n0
+	out, ldo := t.dst, t.ldd
+	scratch := t.e.Scratch(thread, 4*(blockRows*(t.chunk+tileSlack)+t.outFloats()))
+	c := int32s(scratch)[:blockRows*(t.chunk+tileSlack)]
+	if t.sink != nil {
+		out, ldo = floats(scratch)[len(c):], t.chunk
+	} else {
+		out = out[n0:]
+	}
+	if m > directRows && active.s8.blocked != nil {
+		active.s8.blocked(t, grow(&t.e.packs[thread], panelBytes(t.w.K)), c, n0, n1, next, out, ldo)
+	} else {
+		t.direct(c, n0, n1, next, out, ldo)
+	}
+	if t.sink != nil {
+		t.sink.Columns(thread, n0, n1, out[:(m-1)*ldo+width], ldo)
+	}
+}
+
+// outFloats is the size of the tile that a sink is given.
+func (t *s8Task) outFloats() int {
+	if t.sink == nil {
+		return 0
+	}
+	return t.a.Rows * t.chunk
+}
+
+// blockRows is how many rows are multiplied before their products pass through
+// the epilogue; tileSlack is room before and behind a row of products, for
+// tiles that reach over the edge of a chunk.
+const (
+	blockRows = 8
+	tileSlack = 64
+)
+
+// direct multiplies blocks of rows straight from the stored weights.
+func (t *s8Task) direct(c []int32, n0, n1, next int, out []float32, ldo int) {
+	ldc := t.chunk + tileSlack
+	for r := 0; r < t.a.Rows; r += blockRows {
+		block := t.a.rows(r, min(r+blockRows, t.a.Rows))
+		active.s8.products(c[tileSlack/2:], ldc, &block, t.w, n0, n1, next)
+		for i := range block.Rows {
+			t.epilogue(out[(r+i)*ldo:][:n1-n0], c[tileSlack/2+i*ldc:], r+i, n0)
+		}
+	}
+}
+
+// rows returns rows r0..r1 of q.
+func (q *QuantizedRows) rows(r0, r1 int) QuantizedRows {
+	return QuantizedRows{Data: q.Data[r0*q.Stride : r1*q.Stride], Stride: q.Stride, InvScale: q.InvScale[r0:r1], Rows: r1 - r0, K: q.K}
+}
+
+// epilogue turns the products c of row r, columns n0.., into dst.
+func (t *s8Task) epilogue(dst []float32, c []int32, r, n0 int) {
+	n := len(dst)
+	ep := t.ep
+	var bias, residual []float32
+	act := None
+	if ep != nil {
+		act = ep.Activation
+		if ep.Bias != nil {
+			bias = ep.Bias[n0 : n0+n]
+		}
+		if ep.Residual != nil {
+			residual = ep.Residual[r*ep.ResidualStride+n0:][:n]
+		}
+	}
+	if act == None || act == ReLU {
+		active.s8.dequantizeRow(dst, c[:n], t.a.InvScale[r], t.w.Scale[n0:n0+n], bias, residual, act == ReLU)
+		return
+	}
+	if residual != nil && &residual[0] == &dst[0] {
+		// The destination holds the residual: compute beside it.
+		y := make([]float32, n)
+		active.s8.dequantizeRow(y, c[:n], t.a.InvScale[r], t.w.Scale[n0:n0+n], bias, nil, false)
+		act.apply(y)
+		Add(dst, y)
+		return
+	}
+	active.s8.dequantizeRow(dst, c[:n], t.a.InvScale[r], t.w.Scale[n0:n0+n], bias, nil, false)
+	act.apply(dst)
+	if residual != nil {
+		Add(dst, residual)
+	}
+}
+
+// rowSumTask computes compensation terms, in pieces of about a MiB.
+type rowSumTask struct {
+	pieces []rowSumPiece
+}
+
+type rowSumPiece struct {
+	w      *S8Weights
+	n0, n1 int
+}
+
+func (t *rowSumTask) Do(_, i int) {
+	p := t.pieces[i]
+	for n := p.n0; n < p.n1; n++ {
+		p.w.Comp[n] = -128 * active.s8.rowSum(p.w.Data[n*p.w.K:(n+1)*p.w.K])
+	}
+}
+
+// Compensate computes Comp of weights, reading each byte once.
+func (e *Executor) Compensate(all ...*S8Weights) {
+	t := &e.sums
+	for _, w := range all {
+		w.Comp = make([]int32, w.N)
+		rows := max(1<<20/max(w.K, 1), 1)
+		for n := 0; n < w.N; n += rows {
+			t.pieces = append(t.pieces, rowSumPiece{w, n, min(n+rows, w.N)})
+		}
+	}
+	e.Parallel(len(t.pieces), t)
+	t.pieces = nil
+}

@@ -1,0 +1,10 @@
+//go:build !amd64
+
+package kernels
+
+import "runtime"
+
+func machineTiers() []tier { return nil }
+
+// spinPause waits for a moment.
+func spinPause() { runtime.KeepAlive(nil) }

@@ -1,0 +1,4 @@
+package kernels
+
+func machineTiers() []tier { return nil }
+func spinPause()           {}
