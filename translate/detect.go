@@ -61,7 +61,7 @@ func detectable(text string) string {
 	if len(text) > maxDetected {
 		text = strings.ToValidUTF8(text[:maxDetected], "")
 	}
-	if strings.ContainsAny(text, "@:.%{") {
+	if mayHaveOpaque(text) {
 		text = opaque.ReplaceAllLiteralString(text, " ")
 	}
 	return strings.Join(strings.Fields(text), " ")

@@ -25,11 +25,11 @@ type wrap struct{ start, end int }
 //
 // A single newline is a wrap, and the block goes on in the next line, if the
 // line was broken because it was full: the first word of the next line would
-// not have fitted in the paragraph's width, the line has no end of a sentence,
-// and the next line has no marker or other indentation. For the model a wrap is
-// a space; pipeline.go puts it back into the translation. All other newlines
-// end a block, so that lists, verses and a term a line are translated line by
-// line.
+// not have fitted in the paragraph's width (nor would those of the other lines,
+// unless the next line begins with a small letter), the line has no end of a
+// sentence, and the next line has no marker. For the model a wrap is a space;
+// rewrap puts it back into the translation. All other newlines end a block, so
+// that lists, verses and a term a line are translated line by line.
 type block struct {
 	start, end int
 	wraps      []wrap
@@ -75,12 +75,9 @@ func paragraph(lines []line) int {
 
 // appendBlocks adds the blocks of one paragraph.
 func appendBlocks(out []block, text string, lines []line) []block {
-	width := 0
-	for _, l := range lines {
-		width = max(width, columns(text[l.body:l.end]))
-	}
+	p := newFlow(text, lines)
 	for i, l := range lines {
-		if i > 0 && isWrapped(text, lines[i-1], l, width) {
+		if i > 0 && p.isWrapped(lines[i-1], l) {
 			b := &out[len(out)-1]
 			b.wraps = append(b.wraps, wrap{b.end, l.body})
 			b.end = l.end
@@ -91,31 +88,64 @@ func appendBlocks(out []block, text string, lines []line) []block {
 	return out
 }
 
+// flow is how a paragraph is broken into lines.
+type flow struct {
+	text  string
+	width int  // of the longest line
+	full  bool // all lines but the last are full
+}
+
+func newFlow(text string, lines []line) flow {
+	f := flow{text: text, full: true}
+	for _, l := range lines {
+		f.width = max(f.width, columns(text[l.body:l.end]))
+	}
+	for i := 1; i < len(lines); i++ {
+		f.full = f.full && (f.isFull(lines[i-1], lines[i]) || f.endsSentence(lines[i-1]))
+	}
+	return f
+}
+
+// isFull reports whether the first word of line b would not have fitted in
+// line a.
+func (f flow) isFull(a, b line) bool {
+	head, word := f.text[a.body:a.end], f.text[b.body:b.end]
+	if first, _ := utf8.DecodeRuneInString(word); isCJK(first) {
+		return columns(head)+4 > f.width
+	}
+	if i := strings.IndexFunc(word, unicode.IsSpace); i >= 0 {
+		word = word[:i]
+	}
+	return columns(head)+1+columns(word) > f.width && strings.ContainsRune(head, ' ')
+}
+
+// Narrower paragraphs are not wrapped text, but terms or verses. A small letter
+// at the start of a line says that the sentence goes on.
+const (
+	minWidth      = 40
+	minWidthLower = 20
+)
+
 // isWrapped reports whether line a was broken to fit the width and goes on in
 // line b.
-func isWrapped(text string, a, b line, width int) bool {
-	if b.marker && !isQuote(text[b.start:b.body]) || isQuote(text[b.start:b.body]) != isQuote(text[a.start:a.body]) {
+func (f flow) isWrapped(a, b line) bool {
+	if b.marker && !isQuote(f.text[b.start:b.body]) || isQuote(f.text[b.start:b.body]) != isQuote(f.text[a.start:a.body]) {
 		return false
 	}
-	head, tail := text[a.body:a.end], text[b.body:b.end]
-	last, _ := utf8.DecodeLastRuneInString(strings.TrimRightFunc(head, isCloser))
-	if strings.ContainsRune(".!?…:;。！？：；।॥۔؟։።།။។", last) {
+	if f.endsSentence(a) || !f.isFull(a, b) {
 		return false
 	}
-	first, _ := utf8.DecodeRuneInString(strings.TrimLeftFunc(tail, isOpener))
-	minimum := 40
+	first, _ := utf8.DecodeRuneInString(strings.TrimLeftFunc(f.text[b.body:b.end], isOpener))
 	if isLower(first) {
-		minimum = 20
+		return f.width >= minWidthLower
 	}
-	word := tail
-	if i := strings.IndexFunc(tail, unicode.IsSpace); i >= 0 {
-		word = tail[:i]
-	}
-	n := columns(head)
-	if isCJK(first) {
-		return n >= minimum && n+4 > width
-	}
-	return n >= minimum && n+1+columns(word) > width && strings.ContainsRune(head, ' ')
+	return f.width >= minWidth && f.full
+}
+
+// endsSentence reports whether the line ends with a full stop or the like.
+func (f flow) endsSentence(l line) bool {
+	last, _ := utf8.DecodeLastRuneInString(strings.TrimRightFunc(f.text[l.body:l.end], isCloser))
+	return strings.ContainsRune(".!?…:;。！？：；।॥۔؟։።။។།", last)
 }
 
 // isQuote reports whether the start of a line is that of quoted mail.

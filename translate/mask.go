@@ -18,8 +18,10 @@ func mask(text string, b block, r *rules) []byte {
 	}
 	m.text = string(m.out) // wraps read as spaces
 	m.casual = !strings.ContainsFunc(m.text, isUpper)
-	for _, loc := range opaque.FindAllStringIndex(m.text, -1) {
-		m.fill(loc[0], loc[1], 'x')
+	if mayHaveOpaque(m.text) {
+		for _, loc := range opaque.FindAllStringIndex(m.text, -1) {
+			m.fill(loc[0], loc[1], 'x')
+		}
 	}
 	for i := 0; i < len(text); {
 		c, n := utf8.DecodeRuneInString(m.text[i:])

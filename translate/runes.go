@@ -49,6 +49,8 @@ func isDash(r rune) bool { return r == '-' || r == '–' || r == '—' || r == '
 // sentence: spaces, emoji and other symbols with what joins them.
 func isOutside(r rune) bool {
 	switch {
+	case r == unicode.ReplacementChar:
+		return false // or a stray byte
 	case unicode.IsSpace(r), r < ' ', unicode.In(r, unicode.So, unicode.Zs, unicode.Zl, unicode.Zp):
 		return true
 	case r >= 0x1F3FB && r <= 0x1F3FF, r == 0xFE0F, r == 0x20E3, r >= 0xE0020 && r <= 0xE007F:
@@ -64,6 +66,21 @@ var opaque = regexp.MustCompile(`(?i)\b(?:[a-z][a-z0-9+.-]{0,20}://|www\.)[!-~]*
 	`|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|io|info|edu|gov)\b(?:/[!-~]*[a-z0-9/#=&_~%$@+-])?` +
 	`|@\w+|%(?:\d+\$)?[-+0-9.]*[sdfi]\b|\$?\{+[\w .:-]*\}+`)
 
+// mayHaveOpaque is a quick test for what opaque matches.
+func mayHaveOpaque(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '@', '%', '{':
+			return true
+		case ':', '.':
+			if i+1 < len(s) && (s[i+1] == '/' || s[i+1]|0x20 >= 'a' && s[i+1]|0x20 <= 'z') {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // translatable reports whether text has a letter outside URLs, e-mail addresses
 // and placeholders.
 func translatable(text string) bool {
@@ -75,5 +92,5 @@ func translatable(text string) bool {
 		}
 		return false
 	}
-	return hasLetter(text) && hasLetter(opaque.ReplaceAllLiteralString(text, ""))
+	return hasLetter(text) && (!mayHaveOpaque(text) || hasLetter(opaque.ReplaceAllLiteralString(text, "")))
 }

@@ -111,9 +111,13 @@ func TestSplitKeepsSurroundings(t *testing.T) {
 		"⟨Roses are red⟩\n⟨Violets are blue⟩",
 		"⟨This line is long enough to be wrapped by a mail\nprogram and goes on here.⟩\n⟨And a new one.⟩",
 		"> ⟨This line is long enough to be wrapped by a mail\n> program and goes on here.⟩",
+		"⟨Introduction to machine learning methods⟩\n⟨Topics in natural language⟩\n⟨Deep learning⟩",
+		"⟨The representatives of the whole company and\nKenya Airways will meet in Nairobi on a\nMonday.⟩",
+		"⟨Das ist ein langer Satz, der in der Mitte vom\nHaus umbrochen ist.⟩\n⟨Ende⟩",
+		"⟨这是一个很长的句子它在这里被断开成为两行因为\n它太长了。⟩",
 		"⟨The first paragraph has no full stop⟩\n\n⟨The second has none⟩",
 		"— ⟨Viens !⟩\n— ⟨Non.⟩",
-		"", "\n", "\xff\xfe", " \xff ⟨a⟩ ",
+		"", "\n", "\xff\xfe", " ⟨\xff a⟩ ",
 	} {
 		text := strings.NewReplacer("⟨", "", "⟩", "").Replace(want)
 		var got strings.Builder
@@ -207,5 +211,13 @@ func TestSplitIsLinear(t *testing.T) {
 			t.Errorf("%q repeated takes %v", s, d)
 		}
 		checkCover(t, text, spans)
+	}
+}
+
+func BenchmarkSplit(b *testing.B) {
+	text := strings.Repeat("Dr. Smith met Mr. Jones in the U.S. on Monday, e.g. at 5 p.m. \"Stop!\" he said.\n\n- Привет. Как дела?\n", 100)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		translate.Split(text, "eng_Latn")
 	}
 }

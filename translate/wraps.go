@@ -34,10 +34,15 @@ func rewrap(translation, text string, start, end int, wraps []wrap) string {
 	if len(wraps) == 0 {
 		return translation
 	}
-	var b strings.Builder
-	pos := 0
+	total := end - start // of the sentence as one line
 	for _, w := range wraps {
-		want := int(float64(len(translation)) * float64(w.start-start) / float64(end-start))
+		total -= w.end - w.start - 1
+	}
+	var b strings.Builder
+	pos, joined := 0, 0
+	for _, w := range wraps {
+		want := len(translation) * (w.start - start - joined) / total
+		joined += w.end - w.start - 1
 		at, size := nearestBreak(translation, pos, want)
 		b.WriteString(translation[pos:at])
 		b.WriteString(text[w.start:w.end])
