@@ -132,7 +132,7 @@ func (s *service) deepLLanguages(c *fiber.Ctx) error {
 	}
 	target := formValue(c, "type") == "target"
 	var list []deepLLanguage
-	for _, l := range flores.All() {
+	for _, l := range s.served() {
 		code := toDeepL(l.Code)
 		if variants := deepLVariants[code]; target && variants != nil {
 			list = append(list, variants...)

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"errors"
 	"time"
 	"unicode/utf8"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/sematech/sema/flores"
 	"github.com/sematech/sema/telemetry"
+	"github.com/sematech/sema/translate"
 )
 
 // undetermined is ISO 639-3's code for a language that can't be told.
@@ -85,6 +87,9 @@ func (s *service) detectOne(model Model, field, text string, k int) (detection, 
 	}
 	start := time.Now()
 	found, err := model.Detect(text, k)
+	if errors.Is(err, translate.ErrNoDetector) {
+		return detection{}, fail(typeNoModel, "no language detection model is loaded").retry(retryWithoutModel)
+	}
 	if err != nil {
 		return detection{}, err
 	}
@@ -94,7 +99,7 @@ func (s *service) detectOne(model Model, field, text string, k int) (detection, 
 	return answer, nil
 }
 
-func describeDetection(found Detection, k int) detection {
+func describeDetection(found translate.Detection, k int) detection {
 	answer := detection{DetectedLanguage: undetermined, LanguageName: "Undetermined", Alternatives: []alternative{}}
 	if found.Language != "" {
 		language, _ := flores.Lookup(found.Language)

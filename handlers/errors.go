@@ -14,6 +14,7 @@ import (
 
 	"github.com/sematech/sema/flores"
 	"github.com/sematech/sema/telemetry"
+	"github.com/sematech/sema/translate"
 )
 
 // Error is an answer that is not a success. Every error of the service's own routes has this shape.
@@ -50,6 +51,7 @@ const (
 	typeLanguage      = "unknown_language"
 	typeUnsupported   = "unsupported_language"
 	typeUndetermined  = "undetermined_language"
+	typeDetected      = "detected_unsupported_language"
 	typeRateLimited   = "rate_limited"
 	typeOverloaded    = "overloaded"
 	typeNoModel       = "model_not_loaded"
@@ -81,7 +83,8 @@ var statuses = map[string]struct {
 	typeEmptyText:    {422, "Unprocessable entity"},
 	typeLanguage:     {422, "Unprocessable entity"},
 	typeUnsupported:  {422, "Unprocessable entity"},
-	typeUndetermined: {409, "Conflict"}, // the request is valid, but not with what the models can tell of its text
+	typeUndetermined: {409, "Conflict"}, // the request is valid, but not with what the models make of its text
+	typeDetected:     {409, "Conflict"},
 	typeRateLimited:  {429, "Too many requests"},
 	typeHeaders:      {431, "Request header fields too large"},
 	typeCancelled:    {statusClientLeft, "Client closed request"},
@@ -123,6 +126,7 @@ func asError(err error) *Error {
 	var own *Error
 	var full *QueueError
 	var unknown *flores.UnknownLanguageError
+	var unsupported *translate.UnsupportedLanguageError
 	var framework *fiber.Error
 	switch {
 	case errors.As(err, &own):
@@ -133,11 +137,15 @@ func asError(err error) *Error {
 		return unknownLanguage("language", unknown)
 	case errors.Is(err, ErrNoModel):
 		return fail(typeNoModel, "no model is loaded yet").retry(retryWithoutModel)
-	case errors.Is(err, ErrUndetermined):
+	case errors.As(err, &unsupported):
+		return unsupportedLanguage(unsupported)
+	case errors.Is(err, translate.ErrUndetermined), errors.Is(err, translate.ErrNoDetector):
 		return fail(typeUndetermined, "the language of the text could not be determined; name it in source_language",
 			Detail{Field: "source_language", Message: "needed for this text"})
-	case errors.Is(err, ErrUnsupportedLanguage):
-		return fail(typeUnsupported, err.Error())
+	case errors.Is(err, translate.ErrEmptyText):
+		return fail(typeEmptyText, "the text must not be empty", Detail{Field: "text", Message: "must not be empty"})
+	case errors.Is(err, translate.ErrTooLong):
+		return fail(typeTextTooLong, "the text has too many tokens", Detail{Field: "text", Message: "has too many tokens"})
 	case errors.Is(err, context.DeadlineExceeded):
 		return fail(typeTimeout, "the translation took longer than a request may")
 	case errors.Is(err, context.Canceled):
@@ -146,6 +154,15 @@ func asError(err error) *Error {
 		return frameworkError(framework)
 	}
 	return fail(typeInternal, "an unexpected error occurred; the request_id finds it in the log")
+}
+
+func unsupportedLanguage(err *translate.UnsupportedLanguageError) *Error {
+	if err.Detected {
+		return fail(typeDetected, fmt.Sprintf("the text seems to be %q, which the loaded model does not serve; name its language in source_language", err.Code),
+			Detail{Field: "source_language", Message: "detected and not served", Suggestions: err.Suggestions})
+	}
+	return fail(typeUnsupported, fmt.Sprintf("the loaded model does not serve the %s language %q", err.Role, err.Code),
+		Detail{Field: err.Role + "_language", Message: "not served by the loaded model", Suggestions: err.Suggestions})
 }
 
 // frameworkError gives the errors that Fiber makes itself our shape.
@@ -198,9 +215,17 @@ func drain(conn net.Conn) {
 	}
 }
 
+// asAnswer is asError, but for work that ended because the service does.
+func (s *service) asAnswer(err error) *Error {
+	if errors.Is(err, context.Canceled) && s.Context.Err() != nil {
+		return fail(typeShuttingDown, "the service is shutting down").retry(retryWithoutModel)
+	}
+	return asError(err)
+}
+
 // answerError writes err as the answer and records it.
 func (s *service) answerError(c *fiber.Ctx, err error) error {
-	answer := *asError(err)
+	answer := *s.asAnswer(err)
 	answer.RequestID = requestID(c)
 	s.recordError(c, &answer, err)
 	if answer.retryAfter > 0 {

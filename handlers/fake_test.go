@@ -19,6 +19,7 @@ import (
 
 	"github.com/sematech/sema/handlers"
 	"github.com/sematech/sema/telemetry"
+	"github.com/sematech/sema/translate"
 )
 
 // fakeModel translates "Hello." to "<swh_Latn>Hello.": enough to see what the service hands to a model and back. Some
@@ -27,11 +28,11 @@ type fakeModel struct {
 	running, cancelled, calls atomic.Int64
 }
 
-func (m *fakeModel) Translate(ctx context.Context, r handlers.Request) (handlers.Result, error) {
+func (m *fakeModel) Translate(ctx context.Context, r translate.Request) (translate.Result, error) {
 	m.calls.Add(1)
 	m.running.Add(1)
 	defer m.running.Add(-1)
-	result := handlers.Result{Source: r.Source, Inference: time.Millisecond, Tokens: 3}
+	result := translate.Result{Source: r.Source, Inference: time.Millisecond, Tokens: 3}
 	switch {
 	case strings.HasPrefix(r.Text, "panic"):
 		panic("secret inside")
@@ -48,17 +49,17 @@ func (m *fakeModel) Translate(ctx context.Context, r handlers.Request) (handlers
 	if r.Source == "" {
 		found, _ := m.Detect(r.Text, 1)
 		if found.Language == "" {
-			return result, handlers.ErrUndetermined
+			return result, translate.ErrUndetermined
 		}
 		result.Source, result.Detected = found.Language, &found
 	}
 	for _, sentence := range strings.SplitAfter(r.Text, ". ") {
-		start := len(result.Text) - result.Segments*len("<>"+r.Target)
-		segment := handlers.Segment{Index: result.Segments, Start: start, End: start + len(sentence), Text: "<" + r.Target + ">" + sentence}
-		result.Segments++
+		start := len(result.Text) - len(result.Segments)*len("<>"+r.Target)
+		segment := translate.Segment{Index: len(result.Segments), Start: start, End: start + len(sentence), Text: "<" + r.Target + ">" + sentence}
+		result.Segments = append(result.Segments, segment)
 		result.Text += segment.Text
-		if r.OnToken != nil {
-			r.OnToken(segment.Text)
+		if r.OnText != nil {
+			r.OnText(segment.Text)
 		}
 		if r.OnSegment != nil {
 			r.OnSegment(segment)
@@ -67,12 +68,16 @@ func (m *fakeModel) Translate(ctx context.Context, r handlers.Request) (handlers
 	return result, nil
 }
 
-func (m *fakeModel) Detect(text string, k int) (handlers.Detection, error) {
+func (m *fakeModel) Languages() []string { return nil }
+
+func (m *fakeModel) Detect(text string, k int) (translate.Detection, error) {
 	if strings.IndexFunc(text, unicode.IsLetter) < 0 {
-		return handlers.Detection{}, nil
+		return translate.Detection{}, nil
 	}
-	candidates := []handlers.Candidate{{"eng_Latn", 0.9}, {"fra_Latn", 0.05}, {"swh_Latn", 0.01}}
-	return handlers.Detection{Language: "eng_Latn", Confidence: 0.9, Candidates: candidates[:min(k, 3)]}, nil
+	candidates := []translate.Candidate{
+		{Language: "eng_Latn", Confidence: 0.9}, {Language: "fra_Latn", Confidence: 0.05}, {Language: "swh_Latn", Confidence: 0.01},
+	}
+	return translate.Detection{Language: "eng_Latn", Confidence: 0.9, Candidates: candidates[:min(k, 3)]}, nil
 }
 
 // fakeModels hands out one model, or none.

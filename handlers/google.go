@@ -1,10 +1,6 @@
 package handlers
 
-import (
-	"github.com/gofiber/fiber/v2"
-
-	"github.com/sematech/sema/flores"
-)
+import "github.com/gofiber/fiber/v2"
 
 // googleTexts is how many texts Google's API takes in one request.
 const googleTexts = 128
@@ -115,7 +111,7 @@ func (s *service) googleDetect(c *fiber.Ctx) error {
 func (s *service) googleLanguages(c *fiber.Ctx) error {
 	named := c.Query("target") != ""
 	var list []fiber.Map
-	for _, l := range flores.All() {
+	for _, l := range s.served() {
 		entry := fiber.Map{"language": shortCode(l.Code)}
 		if named {
 			entry["name"] = l.Name

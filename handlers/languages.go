@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -43,7 +44,7 @@ func listOf(languages []flores.Language) languageList {
 
 // languageTables are the answers that never change, encoded once.
 type languageTables struct {
-	all, popular, african, stats, libre cached
+	all, popular, african, stats cached
 }
 
 // cached is a body with its entity tag.
@@ -58,7 +59,6 @@ func newLanguageTables() languageTables {
 		popular: encode(listOf(flores.Popular())),
 		african: encode(listOf(flores.African())),
 		stats:   encode(countLanguages(flores.All())),
-		libre:   encode(libreList(flores.All())),
 	}
 }
 
@@ -110,15 +110,40 @@ func countLanguages(languages []flores.Language) languageStats {
 	return stats
 }
 
+// served are the languages of the model that serves now; all, if there is none or it doesn't say.
+func (s *service) served() []flores.Language {
+	model, release, err := s.Models.Acquire()
+	if err != nil {
+		return flores.All()
+	}
+	defer release()
+	codes := model.Languages()
+	if codes == nil {
+		return flores.All()
+	}
+	var languages []flores.Language
+	for _, code := range codes {
+		if language, known := flores.Lookup(code); known {
+			languages = append(languages, language)
+		}
+	}
+	return languages
+}
+
 // getLanguages answers in LibreTranslate's shape when asked to, or when it is that service's Python client, which sends
 // an empty form.
 func (s *service) getLanguages(c *fiber.Ctx) error {
-	format := c.Query("format")
+	if err := oneOf(c, "format", "sema", "libre"); err != nil {
+		return err
+	}
+	if err := oneOf(c, "available", "true", "false"); err != nil {
+		return err
+	}
 	switch {
-	case format == "libre" || isForm(c):
-		return s.tables.libre.send(c, fiber.MIMEApplicationJSON)
-	case format != "sema" && c.Context().QueryArgs().Has("format"):
-		return invalid("format", "must be sema or libre")
+	case c.Query("format") == "libre" || isForm(c):
+		return s.sendLibreLanguages(c)
+	case c.Query("available") == "true":
+		return c.JSON(listOf(s.served()))
 	}
 	return s.tables.all.send(c, fiber.MIMEApplicationJSON)
 }
@@ -155,6 +180,14 @@ func regions() []string {
 		}
 	}
 	return names
+}
+
+// oneOf refuses a query parameter that is there and has none of the values.
+func oneOf(c *fiber.Ctx, name string, values ...string) error {
+	if c.Context().QueryArgs().Has(name) && !slices.Contains(values, c.Query(name)) {
+		return invalid(name, "must be one of %s", strings.Join(values, ", "))
+	}
+	return nil
 }
 
 // maxQuery bounds what a search has to look for, in code points.

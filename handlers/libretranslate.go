@@ -10,13 +10,12 @@ import (
 // all of it is there, without any guessing.
 func (s *service) libreRoutes() []route {
 	settings := func(c *fiber.Ctx) error { return c.JSON(s.libreSettings()) }
-	languages := func(c *fiber.Ctx) error { return s.tables.libre.send(c, fiber.MIMEApplicationJSON) }
 	return []route{
 		{"POST", "/detect", shaped(libreError, s.libreDetect), true},
 		{"GET", "/frontend/settings", settings, false},
 		{"POST", "/libretranslate/translate", shaped(libreError, s.libreTranslate), true},
 		{"POST", "/libretranslate/detect", shaped(libreError, s.libreDetect), true},
-		{"GET", "/libretranslate/languages", languages, true},
+		{"GET", "/libretranslate/languages", s.sendLibreLanguages, true},
 		{"GET", "/libretranslate/frontend/settings", settings, false},
 	}
 }
@@ -135,6 +134,8 @@ type libreLanguage struct {
 	Name    string   `json:"name"`
 	Targets []string `json:"targets"`
 }
+
+func (s *service) sendLibreLanguages(c *fiber.Ctx) error { return c.JSON(libreList(s.served())) }
 
 // libreList lists every language with the same targets: all.
 func libreList(languages []flores.Language) []libreLanguage {

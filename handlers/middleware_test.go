@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -247,6 +248,36 @@ func TestSlowBody(t *testing.T) {
 	if err != nil || !strings.Contains(status, "408") {
 		t.Errorf("%q %v", status, err)
 	}
+}
+
+func TestShutdown(t *testing.T) {
+	var down atomic.Bool
+	s := start(t, func(o *handlers.Options) { o.ShuttingDown = down.Load })
+	finished := make(chan int, 1)
+	go func() { finished <- s.post("/translate", `{"text":"slow","target_language":"swh_Latn","source_language":"en"}`).StatusCode }()
+	for s.models.model.running.Load() == 0 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	down.Store(true)
+	wantError(t, s.post("/translate/stream", hello), 503, "shutting_down")
+	if err := s.app.ShutdownWithTimeout(5 * time.Second); err != nil {
+		t.Error(err)
+	}
+	if code := <-finished; code != 200 {
+		t.Errorf("a running request got %d", code)
+	}
+}
+
+func TestShutdownEndsWhatTakesTooLong(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := start(t, func(o *handlers.Options) { o.Context = ctx })
+	finished := make(chan answer, 1)
+	go func() { finished <- s.post("/translate", `{"text":"slow","target_language":"swh_Latn","source_language":"en"}`) }()
+	for s.models.model.running.Load() == 0 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	cancel()
+	wantError(t, <-finished, 503, "shutting_down")
 }
 
 func TestProbes(t *testing.T) {

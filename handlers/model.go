@@ -4,62 +4,21 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/sematech/sema/translate"
 )
 
-// Errors that Models and Translators may return, by themselves or wrapped; errors.go maps them to answers.
-var (
-	ErrNoModel             = errors.New("handlers: no model is loaded")
-	ErrUnsupportedLanguage = errors.New("handlers: the model does not serve this language")
-	ErrUndetermined        = errors.New("handlers: the language of the text could not be determined")
-)
+// ErrNoModel is what Models.Acquire returns while no model serves, by itself or wrapped.
+var ErrNoModel = errors.New("handlers: no model is loaded")
 
-// Translator is one loaded generation of the models. It is safe for concurrent use.
+// Translator is one loaded generation of the models; *translate.Pipeline is one. It is safe for concurrent use.
 type Translator interface {
 	// Translate stops within one decoding step when ctx is cancelled.
-	Translate(ctx context.Context, req Request) (Result, error)
+	Translate(ctx context.Context, req translate.Request) (translate.Result, error)
 	// Detect returns the k most likely languages of text.
-	Detect(text string, k int) (Detection, error)
-}
-
-// Request is one text to translate.
-type Request struct {
-	Text      string
-	Source    string // FLORES code; "" asks for detection
-	Target    string // FLORES code
-	BeamSize  int
-	OnSegment func(Segment)      // if set, called in order, as each segment is done
-	OnToken   func(token string) // if set, called with each piece of output text as it is decoded
-}
-
-// Segment is a translated part of a text, normally a sentence.
-type Segment struct {
-	Index      int
-	Start, End int // byte offsets of its source in Request.Text
-	Text       string
-}
-
-// Result is a translated text.
-type Result struct {
-	Text      string
-	Source    string     // FLORES code, given or detected
-	Detected  *Detection // nil when the caller named the source
-	Segments  int
-	Tokens    int // generated
-	Tokenize  time.Duration
-	Inference time.Duration
-}
-
-// Detection is the outcome of language identification.
-type Detection struct {
-	Language   string  // FLORES code; "" means undetermined
-	Confidence float64 // 0..1
-	Candidates []Candidate
-}
-
-// Candidate is one possible language of a text.
-type Candidate struct {
-	Language   string // FLORES code
-	Confidence float64
+	Detect(text string, k int) (translate.Detection, error)
+	// Languages returns the FLORES codes that are served; nil means that the model doesn't say.
+	Languages() []string
 }
 
 // Model is one generation, held by one request.
@@ -70,8 +29,8 @@ type Model struct {
 
 // Models hands out the generation that serves now.
 type Models interface {
-	// Acquire returns the serving model and a function that releases it, which the caller must call once. With no
-	// model it returns ErrNoModel.
+	// Acquire returns the serving model and a function that releases it, which is called exactly once. With no model it
+	// returns ErrNoModel.
 	Acquire() (Model, func(), error)
 	// Status describes each model, loading ones included.
 	Status() []ModelStatus

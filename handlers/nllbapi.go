@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/sematech/sema/translate"
 )
 
 // nllbRoutes are nllb-api's version 4, and Immersive Translate's one address.
@@ -27,24 +29,24 @@ type nllbBody struct {
 }
 
 // parseNLLB applies nllb-api's defaults, English to Spanish.
-func (s *service) parseNLLB(c *fiber.Ctx) (Request, error) {
+func (s *service) parseNLLB(c *fiber.Ctx) (translate.Request, error) {
 	body := nllbBody{c.Query("text"), c.Query("source"), c.Query("target")}
 	if c.Method() == fiber.MethodPost {
 		if err := decodeJSON(c, &body); err != nil {
-			return Request{}, err
+			return translate.Request{}, err
 		}
 	}
 	setDefault(&body.Source, "eng_Latn")
 	setDefault(&body.Target, "spa_Latn")
 	if err := s.checkText("text", body.Text); err != nil {
-		return Request{}, err
+		return translate.Request{}, err
 	}
 	source, err := resolve("source", body.Source)
 	if err != nil {
-		return Request{}, err
+		return translate.Request{}, err
 	}
 	target, err := resolve("target", body.Target)
-	return Request{Text: body.Text, Source: source, Target: target, BeamSize: s.BeamSize}, err
+	return translate.Request{Text: body.Text, Source: source, Target: target, BeamSize: s.BeamSize}, err
 }
 
 func (s *service) nllbTranslate(c *fiber.Ctx) error {
@@ -73,7 +75,7 @@ func (s *service) nllbStream(c *fiber.Ctx) error {
 	}
 	name := c.Query("event_type")
 	return s.stream(c, request, func(ctx context.Context, model Model, events *eventWriter) error {
-		request.OnSegment = func(segment Segment) {
+		request.OnSegment = func(segment translate.Segment) {
 			events.noteFirst(s)
 			events.sendText(name, segment.Text)
 		}

@@ -99,12 +99,12 @@ func sendPacked(c *fiber.Ctx, packed []byte, media string) error {
 }
 
 func (s *service) getOpenAPI(c *fiber.Ctx) error {
-	document := cached{s.openapi, tag(s.openapi)}
-	return document.send(c, fiber.MIMEApplicationJSON)
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.Send(s.describe(s.served()))
 }
 
-// describe fills the embedded OpenAPI document with this instance's limits and languages.
-func (s *service) describe() []byte {
+// describe fills the embedded OpenAPI document with this instance's limits and the languages that it serves.
+func (s *service) describe(served []flores.Language) []byte {
 	var document struct {
 		OpenAPI    string          `json:"openapi"`
 		Info       map[string]any  `json:"info"`
@@ -123,7 +123,7 @@ func (s *service) describe() []byte {
 	schemas := document.Components.Schemas
 	document.Info["title"], document.Info["version"] = s.AppName, s.Version
 	schemas["Text"]["description"] = fmt.Sprintf("At most %d characters (Unicode code points); more are answered with 413.", s.MaxCharacters)
-	schemas["LanguageCode"]["enum"] = codes()
+	schemas["LanguageCode"]["enum"] = codes(served)
 	schemas["BeamSize"]["anyOf"] = []any{map[string]any{"type": "integer", "minimum": 1, "maximum": s.MaxBeamSize}, map[string]any{"type": "null"}}
 	for _, batch := range []string{"BatchRequest", "DetectBatchRequest"} {
 		texts := schemas[batch]["properties"].(map[string]any)["texts"].(map[string]any)
@@ -132,10 +132,10 @@ func (s *service) describe() []byte {
 	return encode(document).body
 }
 
-func codes() []string {
-	var all []string
-	for _, l := range flores.All() {
-		all = append(all, l.Code)
+func codes(languages []flores.Language) []string {
+	codes := make([]string, len(languages))
+	for i, l := range languages {
+		codes[i] = l.Code
 	}
-	return all
+	return codes
 }

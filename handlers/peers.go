@@ -14,6 +14,7 @@ import (
 
 	"github.com/sematech/sema/flores"
 	"github.com/sematech/sema/telemetry"
+	"github.com/sematech/sema/translate"
 )
 
 // peerRoutes are the shapes of other translation services, for their clients.
@@ -162,8 +163,8 @@ func runes(texts []string) int {
 	return total
 }
 
-func (s *service) parsePeer(r peerRequest) (Request, error) {
-	request := Request{BeamSize: s.BeamSize}
+func (s *service) parsePeer(r peerRequest) (translate.Request, error) {
+	request := translate.Request{BeamSize: s.BeamSize}
 	if len(r.texts) == 0 {
 		return request, invalid(r.field, "is required")
 	}
@@ -203,7 +204,7 @@ func (s *service) each(n int, id string, do func(i int) error) []error {
 }
 
 // translateParts translates what of a text is words and keeps the rest byte for byte.
-func (s *service) translateParts(ctx context.Context, model Model, base Request, r peerRequest, text string) (peerResult, error) {
+func (s *service) translateParts(ctx context.Context, model Model, base translate.Request, r peerRequest, text string) (peerResult, error) {
 	var result peerResult
 	var out strings.Builder
 	for _, part := range splitParts(text, r) {

@@ -59,7 +59,6 @@ type service struct {
 	queue   *Queue
 	started time.Time
 	probe   probe
-	openapi []byte
 	tables  languageTables
 }
 
@@ -75,7 +74,6 @@ func New(options Options) (*fiber.App, error) {
 		queue: NewQueue(options.ActiveTokens, options.QueueTokens), started: time.Now(),
 	}
 	s.tables = newLanguageTables()
-	s.openapi = s.describe()
 	s.watchGauges()
 	app := fiber.New(fiber.Config{
 		AppName:                      options.AppName,
@@ -127,9 +125,13 @@ func (s *service) watchGauges() {
 	read := func(figure func(QueueStatus) int) func() float64 {
 		return func() float64 { return float64(figure(s.queue.Status())) }
 	}
-	s.metrics.Watch(telemetry.Gauges{
+	gauges := telemetry.Gauges{
 		QueueRequests: read(func(q QueueStatus) int { return q.Waiting }),
 		QueueTokens:   read(func(q QueueStatus) int { return q.WaitingTokens }),
 		ActiveTokens:  read(func(q QueueStatus) int { return q.ActiveTokens }),
-	})
+	}
+	if s.Cache != nil {
+		gauges.CacheBytes = func() float64 { return float64(s.Cache.Bytes()) }
+	}
+	s.metrics.Watch(gauges)
 }

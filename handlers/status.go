@@ -3,6 +3,7 @@ package handlers
 import (
 	"bytes"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/sematech/sema/telemetry"
+	"github.com/sematech/sema/translate"
 )
 
 func (s *service) getStatus(c *fiber.Ctx) error {
@@ -126,6 +128,15 @@ func translateProbe(ctx context.Context, models Models) error {
 		return err
 	}
 	defer release()
-	_, err = model.Translate(ctx, Request{Text: "Hello", Source: "eng_Latn", Target: "swh_Latn", BeamSize: 1})
+	source, target := probePair(model.Languages())
+	_, err = model.Translate(ctx, translate.Request{Text: "Hello", Source: source, Target: target, BeamSize: 1})
 	return err
+}
+
+// probePair is English to Swahili where the model serves both, else two languages that it does serve.
+func probePair(served []string) (source, target string) {
+	if len(served) < 2 || slices.Contains(served, "eng_Latn") && slices.Contains(served, "swh_Latn") {
+		return "eng_Latn", "swh_Latn"
+	}
+	return served[0], served[1]
 }

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/sematech/sema/translate"
 )
 
 // segmentEvent is the data of a "segment" event: a sentence's translation and where its source is, in code points.
@@ -50,7 +52,7 @@ func (s *service) postTranslateStream(c *fiber.Ctx) error {
 
 // stream admits the request before it answers, so that a refusal is an ordinary error, and then runs do, which
 // outlives the handler and must not use the request.
-func (s *service) stream(c *fiber.Ctx, request Request, do func(context.Context, Model, *eventWriter) error) error {
+func (s *service) stream(c *fiber.Ctx, request translate.Request, do func(context.Context, Model, *eventWriter) error) error {
 	if s.ShuttingDown() {
 		return fail(typeShuttingDown, "the service is shutting down").retry(retryWithoutModel)
 	}
@@ -116,7 +118,7 @@ func (e *eventWriter) run(w *bufio.Writer, do func() error) {
 }
 
 func (e *eventWriter) fail(err error) {
-	answer := *asError(err)
+	answer := *e.service.asAnswer(err)
 	answer.RequestID = e.outcome.id
 	e.outcome.status = answer.Status()
 	e.service.metrics.Error(answer.Type, e.outcome.endpoint)
@@ -140,14 +142,14 @@ func (e *eventWriter) send(name string, data any) {
 }
 
 // forward makes the request's callbacks send events.
-func (e *eventWriter) forward(request *Request, tokens bool, s *service) {
+func (e *eventWriter) forward(request *translate.Request, tokens bool, s *service) {
 	offsets := codePoints{text: request.Text}
-	request.OnSegment = func(segment Segment) {
+	request.OnSegment = func(segment translate.Segment) {
 		e.noteFirst(s)
 		e.send("segment", segmentEvent{segment.Index, offsets.at(segment.Start), offsets.at(segment.End), segment.Text})
 	}
 	if tokens {
-		request.OnToken = func(token string) {
+		request.OnText = func(token string) {
 			e.noteFirst(s)
 			e.send("token", tokenEvent{token})
 		}

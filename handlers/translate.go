@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/sematech/sema/telemetry"
+	"github.com/sematech/sema/translate"
 )
 
 // translateBody is what POST /translate takes.
@@ -78,20 +80,20 @@ func (s *service) clientContext(c *fiber.Ctx) (context.Context, context.CancelFu
 }
 
 // parseRequest validates a body and resolves its languages.
-func (s *service) parseRequest(body translateBody) (Request, error) {
+func (s *service) parseRequest(body translateBody) (translate.Request, error) {
 	if err := s.checkText("text", body.Text); err != nil {
-		return Request{}, err
+		return translate.Request{}, err
 	}
 	target, err := resolve("target_language", body.TargetLanguage)
 	if err != nil {
-		return Request{}, err
+		return translate.Request{}, err
 	}
 	source, err := resolveSource("source_language", body.SourceLanguage)
 	if err != nil {
-		return Request{}, err
+		return translate.Request{}, err
 	}
 	beam, err := s.beamSize(body.BeamSize)
-	return Request{Text: body.Text, Source: source, Target: target, BeamSize: beam}, err
+	return translate.Request{Text: body.Text, Source: source, Target: target, BeamSize: beam}, err
 }
 
 func (s *service) beamSize(asked number) (int, error) {
@@ -145,7 +147,7 @@ func tokenCost(text string, beam int) int {
 }
 
 // translateOne translates one text with an acquired model and records it.
-func (s *service) translateOne(ctx context.Context, model Model, request Request) (translation, error) {
+func (s *service) translateOne(ctx context.Context, model Model, request translate.Request) (translation, error) {
 	start := time.Now()
 	result, err := s.cachedTranslate(ctx, model, request)
 	if err != nil {
@@ -153,7 +155,7 @@ func (s *service) translateOne(ctx context.Context, model Model, request Request
 	}
 	elapsed := time.Since(start)
 	answer := translation{
-		TranslatedText: result.Text, SourceLanguage: result.Source, TargetLanguage: request.Target,
+		TranslatedText: result.Text, SourceLanguage: cmp.Or(result.Source, undetermined), TargetLanguage: request.Target,
 		InferenceTime: result.Inference.Seconds(), TotalTime: elapsed.Seconds(),
 		CharacterCount: utf8.RuneCountInString(request.Text), ModelVersion: model.Version,
 	}
@@ -161,7 +163,7 @@ func (s *service) translateOne(ctx context.Context, model Model, request Request
 		answer.Detected = &detected{result.Detected.Language, result.Detected.Confidence}
 	}
 	s.metrics.Translation(answer.SourceLanguage, answer.TargetLanguage, answer.CharacterCount, elapsed)
-	s.metrics.Pipeline(result.Tokenize, result.Inference, result.Segments, result.Tokens)
+	s.metrics.Pipeline(result.Tokenize, result.Inference, len(result.Segments), result.Tokens)
 	s.probe.succeeded()
 	return answer, nil
 }
