@@ -254,7 +254,9 @@ func TestShutdown(t *testing.T) {
 	var down atomic.Bool
 	s := start(t, func(o *handlers.Options) { o.ShuttingDown = down.Load })
 	finished := make(chan int, 1)
-	go func() { finished <- s.post("/translate", `{"text":"slow","target_language":"swh_Latn","source_language":"en"}`).StatusCode }()
+	go func() {
+		finished <- s.post("/translate", `{"text":"slow","target_language":"swh_Latn","source_language":"en"}`).StatusCode
+	}()
 	for s.models.model.running.Load() == 0 {
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -272,7 +274,9 @@ func TestShutdownEndsWhatTakesTooLong(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := start(t, func(o *handlers.Options) { o.Context = ctx })
 	finished := make(chan answer, 1)
-	go func() { finished <- s.post("/translate", `{"text":"slow","target_language":"swh_Latn","source_language":"en"}`) }()
+	go func() {
+		finished <- s.post("/translate", `{"text":"slow","target_language":"swh_Latn","source_language":"en"}`)
+	}()
 	for s.models.model.running.Load() == 0 {
 		time.Sleep(5 * time.Millisecond)
 	}
