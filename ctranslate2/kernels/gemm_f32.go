@@ -40,7 +40,16 @@ func GemmNT(dst []float32, ldd int, a []float32, lda, m int, b []float32, ldb, n
 // GemmNN computes dst[i][:n] (+)= Σ a[i][t]·b[t][:n] over k rows of b, which are
 // added one after the other.
 func GemmNN(dst []float32, ldd int, a []float32, lda, m int, b []float32, ldb, n, k int, accumulate bool) {
-	active.f32.gemmNN(dst, ldd, a, lda, m, b, ldb, n, k, accumulate)
+	if n == 0 {
+		return
+	}
+	if k > 0 {
+		active.f32.gemmNN(dst, ldd, a, lda, m, b, ldb, n, k, accumulate)
+		return
+	}
+	for i := 0; i < m && !accumulate; i++ {
+		clear(dst[i*ldd:][:n])
+	}
 }
 
 // f32Task is one product, cut into chunks of columns.
