@@ -7,6 +7,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/sematech/sema/ctranslate2"
 	"github.com/sematech/sema/telemetry"
 )
 
@@ -120,6 +121,7 @@ func (s *service) translateItem(ctx context.Context, model Model, body batchBody
 	if err != nil {
 		return translation{}, err
 	}
+	request.Lane = ctranslate2.Bulk // people who wait for one text go first
 	return s.translateOne(ctx, model, request)
 }
 

@@ -28,6 +28,7 @@ const (
 	errorShapeKey                 // errorShape: how another service spells errors
 	fieldsKey                     // logrus.Fields for the access log
 	startKey                      // time.Time
+	quietKey                      // bool: log it at debug level unless it fails
 	streamingKey                  // bool: the answer is not complete when its handler returns
 )
 
@@ -72,10 +73,11 @@ type outcome struct {
 	status               int
 	client               string
 	fields               logrus.Fields
+	quiet                bool
 }
 
 func (s *service) outcomeOf(c *fiber.Ctx) outcome {
-	return outcome{requestID(c), c.Method(), endpoint(c), c.Response().StatusCode(), s.clientAddress(c).String(), fields(c)}
+	return outcome{requestID(c), c.Method(), endpoint(c), c.Response().StatusCode(), s.clientAddress(c).String(), fields(c), c.Locals(quietKey) == true}
 }
 
 // finish records a request when its answer is complete.
@@ -86,8 +88,11 @@ func (s *service) finish(o outcome, elapsed time.Duration) {
 		"method": o.method, "endpoint": o.endpoint, "status": o.status,
 	})
 	level := logrus.InfoLevel
-	if o.status >= 500 {
+	switch {
+	case o.status >= 500:
 		level = logrus.WarnLevel
+	case o.quiet:
+		level = logrus.DebugLevel
 	}
 	entry.Log(level, "request_completed")
 }

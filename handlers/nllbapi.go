@@ -62,7 +62,7 @@ func (s *service) nllbTranslate(c *fiber.Ctx) error {
 			return err
 		}
 		c.Set(modelVersionHeader, model.Version)
-		logTranslation(c, answer)
+		logTranslation(fields(c), answer)
 		return c.JSON(fiber.Map{"result": answer.TranslatedText})
 	})
 }
@@ -79,7 +79,8 @@ func (s *service) nllbStream(c *fiber.Ctx) error {
 			events.noteFirst(s)
 			events.sendText(name, segment.Text)
 		}
-		_, err := s.translateOne(ctx, model, request)
+		answer, err := s.translateOne(ctx, model, request)
+		logTranslation(events.outcome.fields, answer)
 		return err
 	})
 }

@@ -9,7 +9,7 @@ const apiPrefix = "/api/v1"
 type route struct {
 	method, path string
 	handler      fiber.Handler
-	limited      bool // counts against the client's rate
+	limited      bool // counts against the client's rate; what doesn't is asked for all the time, so it is logged less
 }
 
 // install adds the middleware and all routes, the service's own twice.
@@ -36,6 +36,7 @@ func (s *service) add(app *fiber.App, r route, pattern string) {
 func (s *service) chain(r route, pattern string) []fiber.Handler {
 	name := func(c *fiber.Ctx) error {
 		c.Locals(endpointKey, pattern)
+		c.Locals(quietKey, !r.limited)
 		return c.Next()
 	}
 	if r.limited {

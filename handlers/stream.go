@@ -44,6 +44,7 @@ func (s *service) postTranslateStream(c *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
+		logTranslation(events.outcome.fields, answer)
 		answer.RequestID, answer.Timestamp, answer.TotalTime = events.outcome.id, timestamp(), time.Since(events.start).Seconds()
 		events.send("done", answer)
 		return nil

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/sirupsen/logrus"
 
 	"github.com/sematech/sema/telemetry"
 	"github.com/sematech/sema/translate"
@@ -67,7 +68,7 @@ func (s *service) postTranslate(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	logTranslation(c, answer)
+	logTranslation(fields(c), answer)
 	return c.JSON(s.stamp(c, answer))
 }
 
@@ -179,8 +180,8 @@ func (s *service) stamp(c *fiber.Ctx, t translation) translation {
 
 func timestamp() string { return time.Now().UTC().Format(time.RFC3339Nano) }
 
-func logTranslation(c *fiber.Ctx, t translation) {
-	f := fields(c)
+// logTranslation adds to the access log what was translated, but never the text.
+func logTranslation(f logrus.Fields, t translation) {
 	f[telemetry.FieldSource], f[telemetry.FieldTarget] = t.SourceLanguage, t.TargetLanguage
 	f[telemetry.FieldCharacters], f[telemetry.FieldInferenceTime] = t.CharacterCount, t.InferenceTime
 	f["model_version"] = t.ModelVersion
