@@ -196,3 +196,11 @@ func (d *dense) forwardTo(e *kernels.Executor, sink kernels.ColumnSink, in *inpu
 	}
 	e.LinearF32To(sink, in.x, in.ld, in.m, d.f32, &ep)
 }
+
+// bytes returns the size of the matrix.
+func (w *weights) bytes() int64 {
+	if w.s8 != nil {
+		return int64(w.n) * int64(w.k)
+	}
+	return 4 * int64(w.n) * int64(w.k)
+}

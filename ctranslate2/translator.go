@@ -368,3 +368,18 @@ func replaceUnknowns(tokens, source []string, attention [][]float32, unk string)
 		tokens[i] = source[best]
 	}
 }
+
+// StepBytes returns how many bytes of weights a decoding step of some rows
+// reads: what bounds its speed when the rows are few.
+func (t *Translator) StepBytes(rows int) int64 {
+	d := t.model.decoder
+	total := d.projection.bytes() + int64(rows)*d.embeddings.bytes()/int64(d.embeddings.n)
+	for _, l := range d.layers {
+		for _, w := range []*dense{l.self.in, l.self.out, l.cross.in, l.cross.out, l.ffn.up, l.ffn.gate, l.ffn.down} {
+			if w != nil {
+				total += w.bytes()
+			}
+		}
+	}
+	return total
+}

@@ -116,7 +116,9 @@ func softmaxAVX2(x []float32) {
 
 func maxAVX2(x []float32) float32 { return avx2Max(unsafe.SliceData(x), len(x)) }
 
-func sumExpAVX2(x []float32, top float32) float32 { return float32(avx2ExpSum(unsafe.SliceData(x), len(x), top)) }
+func sumExpAVX2(x []float32, top float32) float32 {
+	return float32(avx2ExpSum(unsafe.SliceData(x), len(x), top))
+}
 
 func aboveAVX2(x []float32, from int, threshold float32) int {
 	return from + avx2Above(at32(x, from), len(x)-from, threshold)

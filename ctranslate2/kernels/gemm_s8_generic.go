@@ -26,7 +26,7 @@ func dequantizeRowGeneric(dst []float32, c []int32, inverse float32, scale, bias
 		if bias != nil {
 			y += bias[j]
 		}
-		if relu && !(y > 0) {
+		if relu && y < 0 {
 			y = 0
 		}
 		if residual != nil {

@@ -29,9 +29,15 @@ type tier struct {
 }
 
 // tiers are those that the machine can run, best first.
-var tiers = append(machineTiers(), tier{Generic, genericS8, genericF32})
+var (
+	tiers  []tier
+	active *tier
+)
 
-var active = &tiers[0]
+func init() {
+	tiers = append(machineTiers(), tier{Generic, genericS8, genericF32})
+	active = &tiers[0]
+}
 
 // Available returns the tiers that this machine can run, best first. The last
 // is always Generic.

@@ -3,6 +3,9 @@ package kernels
 // LayerNorm normalizes x into dst: (x - mean)/√(variance + eps)·gamma + beta.
 // As in CTranslate2 the variance is max(E[x²] - mean², 0), in one pass.
 func LayerNorm(dst, x, gamma, beta []float32, eps float32) {
+	if len(x) == 0 {
+		return
+	}
 	active.f32.layerNorm(dst[:len(x)], x, gamma[:len(x)], beta[:len(x)], eps)
 }
 

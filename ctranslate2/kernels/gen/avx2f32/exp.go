@@ -19,8 +19,8 @@ const (
 	expLn2Hi
 	expLn2Lo
 	expP0
-	expP7  = expP0 + 7
-	expOne = expP7
+	expP7   = expP0 + 7
+	expOne  = expP7
 	expBias = expP7 + 1
 )
 

@@ -1,0 +1,259 @@
+package kernels
+
+import (
+	"math"
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+// hasAVX512VNNI reports whether the AVX-512 tier can run.
+func hasAVX512VNNI() bool {
+	return cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512VNNI && cpu.X86.HasBMI2
+}
+
+func machineTiers() []tier {
+	var all []tier
+	if hasAVX512VNNI() {
+		all = append(all, tier{AVX512VNNI, avx512S8, avx512F32})
+	}
+	return all
+}
+
+var avx512S8 = s8Kernels{
+	quantizeRow:   quantizeRowAVX512,
+	products:      productsAVX512,
+	blocked:       blockedAVX512,
+	dequantizeRow: dequantizeRowAVX512,
+	rowSum:        rowSumAVX512,
+}
+
+// ptr returns the address of a slice's first element.
+func ptr[T any](s []T) *T { return unsafe.SliceData(s) }
+
+func quantizeRowAVX512(dst []uint8, x []float32, truncate bool) float32 {
+	scale, inverse := activationScale(absMaxF32(ptr(x), len(x)))
+	if truncate {
+		quantizeU8Truncate(ptr(dst), ptr(x), len(x), scale)
+	} else {
+		quantizeU8(ptr(dst), ptr(x), len(x), scale)
+	}
+	return inverse
+}
+
+// tileS8 is a product of a block of rows and some columns.
+type tileS8 func(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
+
+// directTile is a tile and its number of columns.
+type directTile struct {
+	fn      tileS8
+	columns int
+}
+
+// Tiles by rows. With long rows few columns at a time are better: the prefetch,
+// in the order of addresses, then stays close ahead.
+var (
+	shortTiles = [...]directTile{1: {dotS8_1x8, 8}, {dotS8_2x8, 8}, {dotS8_3x8, 8}, {dotS8_4x4, 4}, {dotS8_5x4, 4}, {dotS8_6x4, 4}, {dotS8_7x3, 3}, {dotS8_8x2, 2}}
+	longTiles  = [...]directTile{1: {dotS8_1x4, 4}, {dotS8_2x4, 4}, {dotS8_3x4, 4}, {dotS8_4x2, 2}, {dotS8_5x2, 2}, {dotS8_6x2, 2}, {dotS8_7x2, 2}, {dotS8_8x2, 2}}
+)
+
+// longRow is the depth from which longTiles are used.
+const longRow = 2048
+
+func productsAVX512(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n1, next int) {
+	m, k := a.Rows, w.K
+	tile := shortTiles[m]
+	if k > longRow {
+		tile = longTiles[m]
+	}
+	nr := tile.columns
+	if w.N < nr || k == 0 {
+		productsGeneric(c, ldc, a, w, n0, n1, next)
+		return
+	}
+	for n := n0; n < n1; n += nr {
+		// The last tile of the matrix reaches back over columns already done.
+		p := min(n, w.N-nr)
+		if p < n0 {
+			productsTail(c, ldc, a, w, n0, n, n1)
+			return
+		}
+		tile.fn(ptr(a.Data), a.Stride, &w.Data[p*k], k, k, &c[p-n0], 4*ldc, &w.Comp[p], w.ahead(n+nr, n1, next))
+	}
+}
+
+// productsTail computes the last columns n..n1 one at a time.
+func productsTail(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n, n1 int) {
+	for ; n < n1; n++ {
+		for r := range a.Rows {
+			dotS8_1x1(&a.Data[r*a.Stride], 0, &w.Data[n*w.K], 0, w.K, &c[r*ldc+n-n0], 0, &w.Comp[n], 0)
+		}
+	}
+}
+
+// ahead is the address to prefetch: column n, or the next chunk's first if n is
+// beyond this one's last. It is no pointer: it may lie past the end.
+func (w *S8Weights) ahead(n, n1, next int) uintptr {
+	if n >= n1 {
+		n = max(next, 0)
+	}
+	return uintptr(unsafe.Pointer(ptr(w.Data))) + uintptr(n*w.K)
+}
+
+type panelKernel func(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, pf uintptr, pfstep uintptr)
+
+var panelKernels = [...]panelKernel{1: panelS8_1, panelS8_2, panelS8_3, panelS8_4, panelS8_5, panelS8_6, panelS8_7, panelS8_8}
+
+// blockedAVX512 packs each panel of columns once and multiplies it by all rows,
+// in blocks of equal height, whose products go straight through the epilogue.
+func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []float32, ldo int) {
+	w, m := t.w, t.a.Rows
+	if w.N < panelColumns || w.K == 0 {
+		t.direct(c, n0, n1, next, out, ldo)
+		return
+	}
+	k4 := (w.K + 3) / 4
+	panel := (*int8)(unsafe.Pointer(ptr(pack)))
+	blocks := (m + blockRows - 1) / blockRows
+	height := (m + blocks - 1) / blocks
+	step := prefetchStep(blocks)
+	for n := n0; n < n1; n += panelColumns {
+		p := min(n, w.N-panelColumns)
+		packS8(&w.Data[p*w.K], w.K, w.K, panel, 128)
+		packS8(&w.Data[(p+16)*w.K], w.K, w.K, (*int8)(unsafe.Add(unsafe.Pointer(panel), 64)), 128)
+		pf := w.ahead(n+panelColumns, n1, next)
+		columns := min(panelColumns, n1-n)
+		for r := 0; r < m; r += height {
+			rows := min(height, m-r)
+			panelKernels[rows](&t.a.Data[r*t.a.Stride], t.a.Stride, panel, k4, &c[0], &w.Comp[p], pf, step)
+			pf += uintptr(k4/4*4) * step
+			for i := range rows {
+				t.epilogue(out[(r+i)*ldo+n-n0:][:columns], c[i*panelColumns+n-p:], r+i, n)
+			}
+		}
+	}
+}
+
+// prefetchStep spreads the prefetch of a panel's 32·k bytes over the blocks of
+// rows: each fetches 4 lines for 16 of k, step bytes apart.
+func prefetchStep(blocks int) uintptr {
+	step := 64
+	for step > 16 && blocks*step/2 >= 128 {
+		step /= 2
+	}
+	return uintptr(step)
+}
+
+func dequantizeRowAVX512(dst []float32, c []int32, inverse float32, scale, bias, residual []float32, relu bool) {
+	floor := float32(math.Inf(-1))
+	if relu {
+		floor = 0
+	}
+	fn := dequantS32
+	switch {
+	case bias != nil && residual != nil:
+		fn = dequantS32BiasResidual
+	case bias != nil:
+		fn = dequantS32Bias
+	case residual != nil:
+		fn = dequantS32Residual
+	}
+	fn(ptr(dst), ptr(c), len(c), inverse, floor, ptr(scale), ptr(bias), ptr(residual))
+}
+
+func rowSumAVX512(row []int8) int32 { return rowSumS8(ptr(row), len(row)) }
+
+var avx512F32 = f32Kernels{
+	gemmNT: gemmNTAVX512, gemmNN: gemmNNAVX512, dotRowsAt: dotRowsAtAVX512, weightedRowsAt: weightedRowsAtAVX512,
+	layerNorm: layerNormAVX512, rmsNorm: rmsNormGeneric, softmax: softmaxAVX512, max: maxAVX512, sumExp: sumExpAVX512,
+	above: aboveAVX512, dequantS8: dequantizeS8AVX512, add: addAVX512,
+}
+
+func gemmNTAVX512(dst []float32, ldd int, a []float32, lda, m int, b []float32, ldb, n, k int, alpha float32) {
+	if m == 0 || n == 0 {
+		return
+	}
+	_, _, _ = dst[(m-1)*ldd+n-1], a[(m-1)*lda+k-1], b[(n-1)*ldb+k-1]
+	j := 0
+	if m == 1 {
+		for ; j+8 <= n; j += 8 {
+			dotF32_1x8(ptr(a), 0, &b[j*ldb], 4*ldb, k, &dst[j], 0, alpha, uintptr(unsafe.Pointer(&b[j*ldb]))+uintptr(32*ldb))
+		}
+	}
+	// Columns outside, so that a tile's weights stay in the cache for all rows.
+	for j < n {
+		i, width := 0, 1
+		if j+6 <= n && m >= 4 {
+			width = 6
+			for ; i+4 <= m; i += 4 {
+				dotF32_4x6(&a[i*lda], 4*lda, &b[j*ldb], 4*ldb, k, &dst[i*ldd+j], 4*ldd, alpha, uintptr(unsafe.Pointer(&b[j*ldb]))+uintptr(24*ldb))
+			}
+		} else {
+			for ; i+4 <= m; i += 4 {
+				dotF32_4x1(&a[i*lda], 4*lda, &b[j*ldb], 0, k, &dst[i*ldd+j], 4*ldd, alpha, 0)
+			}
+		}
+		for ; i < m; i++ {
+			for c := range width {
+				dotF32_1x1(&a[i*lda], 0, &b[(j+c)*ldb], 0, k, &dst[i*ldd+j+c], 0, alpha, 0)
+			}
+		}
+		j += width
+	}
+}
+
+func gemmNNAVX512(dst []float32, ldd int, a []float32, lda, m int, b []float32, ldb, n, k int, accumulate bool) {
+	flag := 0
+	if accumulate {
+		flag = 1
+	}
+	i := 0
+	for ; i+4 <= m; i += 4 {
+		nnF32_4(&dst[i*ldd], 4*ldd, &a[i*lda], 4*lda, ptr(b), 4*ldb, n, k, flag)
+	}
+	for ; i < m; i++ {
+		nnF32_1(&dst[i*ldd], 0, &a[i*lda], 0, ptr(b), 4*ldb, n, k, flag)
+	}
+}
+
+func dotRowsAtAVX512(dst, q, base []float32, off []int32, alpha float32) {
+	n := len(off) &^ 3
+	dotAtF32_4(ptr(dst), ptr(q), len(q), ptr(base), ptr(off), n, alpha)
+	if n < len(off) {
+		dotAtF32_1(&dst[n], ptr(q), len(q), ptr(base), &off[n], len(off)-n, alpha)
+	}
+}
+
+func weightedRowsAtAVX512(dst, p, base []float32, off []int32) {
+	weightedAtF32(ptr(dst), len(dst), ptr(p), ptr(base), ptr(off), len(off))
+}
+
+// layerNormAVX512 takes the first value off all, which changes nothing but lets
+// the variance of large, near values keep its digits.
+func layerNormAVX512(dst, x, gamma, beta []float32, eps float32) {
+	sum, squares := sumsF32(ptr(x), len(x), x[0])
+	n := float32(len(x))
+	shifted := sum / n
+	variance := max(squares/n-shifted*shifted, 0)
+	r := 1 / float32(math.Sqrt(float64(variance+eps)))
+	normalizeF32(ptr(dst), ptr(x), len(x), shifted+x[0], r, ptr(gamma), ptr(beta))
+}
+
+func softmaxAVX512(x []float32) {
+	sum := expF32(ptr(x), len(x), maxF32(ptr(x), len(x)))
+	scaleF32(ptr(x), len(x), 1/sum)
+}
+
+func maxAVX512(x []float32) float32 { return maxF32(ptr(x), len(x)) }
+
+func sumExpAVX512(x []float32, top float32) float32 { return sumExpF32(ptr(x), len(x), top) }
+
+func aboveAVX512(x []float32, from int, threshold float32) int {
+	return from + aboveF32(ptr(x[from:]), len(x)-from, threshold)
+}
+
+func dequantizeS8AVX512(dst []float32, q []int8, inverse float32) {
+	dequantS8F32(ptr(dst), ptr(q), len(q), inverse)
+}
+
+func addAVX512(dst, x []float32) { addF32(ptr(dst), ptr(x), len(x)) }

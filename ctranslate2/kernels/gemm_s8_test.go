@@ -1,0 +1,223 @@
+package kernels
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// everyISA runs a test over all tiers that the machine has.
+func everyISA(t *testing.T, f func(t *testing.T)) {
+	defer Use("")
+	for _, isa := range Available() {
+		if err := Use(isa.String()); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(isa.String(), f)
+	}
+}
+
+// inGuarded copies s to memory whose neighbours may not be touched.
+func inGuarded[T any](t testing.TB, s []T) []T {
+	t.Helper()
+	g := fenced[T](t, len(s))
+	copy(g, s)
+	return g
+}
+
+func randomFloats(r *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+func randomBytes(r *rand.Rand, n int) []int8 {
+	x := make([]int8, n)
+	for i := range x {
+		x[i] = int8(r.IntN(255) - 127)
+	}
+	return x
+}
+
+func positive(r *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = 50 + 4000*r.Float32()
+	}
+	return x
+}
+
+// product is the shape of a product to test.
+type product struct{ m, n, k int }
+
+func someProducts() []product {
+	all := []product{{1, 1, 1}, {1, 7, 3}, {1, 8, 64}, {3, 31, 65}, {9, 32, 64}, {9, 33, 100}, {16, 70, 129}, {17, 100, 300}, {40, 64, 256}, {1, 300, 4096}, {5, 130, 2049},
+		{8, 67, 2100}, {33, 96, 4100}, {2, 40, 8192}}
+	for m := 1; m <= 20; m++ {
+		all = append(all, product{m, 45, 70}, product{m, 33, 191})
+	}
+	return all
+}
+
+// wantS8 is an element of a product by definition, with the reference's roundings.
+func wantS8(q *QuantizedRows, w *S8Weights, ep *Epilogue, r, n int) float32 {
+	var c int32
+	for k := range w.K {
+		c += (int32(q.Data[r*q.Stride+k]) - 128) * int32(w.Data[n*w.K+k])
+	}
+	y := float32(float32(c)*q.InvScale[r]) / w.Scale[n]
+	if ep.Bias != nil {
+		y += ep.Bias[n]
+	}
+	one := []float32{y}
+	ep.Activation.apply(one)
+	if ep.Residual != nil {
+		one[0] += ep.Residual[r*ep.ResidualStride+n]
+	}
+	return one[0]
+}
+
+func TestLinearS8(t *testing.T) {
+	everyISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 2))
+		for _, threads := range []int{1, 3} {
+			e := NewExecutor(threads)
+			for i, p := range someProducts() {
+				testLinearS8(t, e, r, p, i)
+			}
+			e.Close()
+		}
+	})
+}
+
+func testLinearS8(t *testing.T, e *Executor, r *rand.Rand, p product, i int) {
+	t.Helper()
+	w := NewS8Weights(inGuarded(t, randomBytes(r, p.n*p.k)), p.n, p.k, inGuarded(t, positive(r, p.n)))
+	e.Compensate(w)
+	x := inGuarded(t, randomFloats(r, p.m*p.k))
+	ep := Epilogue{Bias: inGuarded(t, randomFloats(r, p.n)), Activation: []Activation{None, ReLU, Swish}[i%3]}
+	ldd := p.n + i%3
+	dst := inGuarded(t, randomFloats(r, p.m*ldd))
+	if i%4 == 1 {
+		ep.Bias = nil
+	}
+	before := slices.Clone(dst)
+	if i%4 >= 2 { // the destination is the residual
+		ep.Residual, ep.ResidualStride = dst, ldd
+	}
+	var q QuantizedRows
+	e.Quantize(&q, x, p.k, p.m, p.k, false)
+	e.LinearS8(dst, ldd, &q, w, &ep)
+	if ep.Residual != nil {
+		ep.Residual = before
+	}
+	for row := range p.m {
+		for n := range p.n {
+			if got, want := dst[row*ldd+n], wantS8(&q, w, &ep, row, n); got != want {
+				t.Fatalf("%+v: [%d][%d] is %v, want %v", p, row, n, got, want)
+			}
+		}
+		for n := p.n; n < ldd; n++ {
+			if dst[row*ldd+n] != before[row*ldd+n] {
+				t.Fatalf("%+v: wrote beyond row %d", p, row)
+			}
+		}
+	}
+}
+
+// collector is a sink that stores what it is given.
+type collector struct {
+	dst []float32
+	ld  int
+}
+
+func (c *collector) Columns(_, n0, n1 int, tile []float32, ldt int) {
+	for r := 0; r*ldt < len(tile); r++ {
+		copy(c.dst[r*c.ld+n0:], tile[r*ldt:r*ldt+n1-n0])
+	}
+}
+
+func TestSinksAndBatches(t *testing.T) {
+	everyISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 4))
+		const n, k, m = 1500, 200, 21
+		w8 := NewS8Weights(randomBytes(r, n*k), n, k, positive(r, n))
+		w32 := &F32Weights{N: n, K: k, Data: randomFloats(r, n*k)}
+		x := randomFloats(r, m*k)
+		e := NewExecutor(2)
+		defer e.Close()
+		e.Compensate(w8)
+		run := map[string]func(dst []float32, x []float32, m int, sink bool){
+			"int8": func(dst, x []float32, m int, sink bool) {
+				var q QuantizedRows
+				e.Quantize(&q, x, k, m, k, false)
+				if sink {
+					e.LinearS8To(&collector{dst, n}, &q, w8, nil)
+				} else {
+					e.LinearS8(dst, n, &q, w8, nil)
+				}
+			},
+			"float32": func(dst, x []float32, m int, sink bool) {
+				if sink {
+					e.LinearF32To(&collector{dst, n}, x, k, m, w32, nil)
+				} else {
+					e.LinearF32(dst, n, x, k, m, w32, nil)
+				}
+			},
+		}
+		for name, f := range run {
+			all, sunk := make([]float32, m*n), make([]float32, m*n)
+			f(all, x, m, false)
+			f(sunk, x, m, true)
+			if !slices.Equal(all, sunk) {
+				t.Errorf("%s: a sink is given other values than a destination", name)
+			}
+			for _, batch := range []int{1, 2, 3, 5, 8} {
+				part := make([]float32, batch*n)
+				f(part, x[7*k:], batch, false)
+				if !slices.Equal(part, all[7*n:(7+batch)*n]) {
+					t.Errorf("%s: rows differ between batches of %d and %d", name, batch, m)
+				}
+			}
+		}
+	})
+}
+
+func TestQuantize(t *testing.T) {
+	everyISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(5, 6))
+		for n := 1; n < 200; n += 3 {
+			for _, truncate := range []bool{false, true} {
+				x := inGuarded(t, randomFloats(r, n))
+				if n%5 == 0 {
+					clear(x)
+				}
+				want := make([]uint8, n)
+				inverse := quantizeRowGeneric(want, x, truncate)
+				got := fenced[uint8](t, n)
+				if active.s8.quantizeRow(got, x, truncate) != inverse || !slices.Equal(got, want) {
+					t.Fatalf("n %d: %v, want %v", n, got, want)
+				}
+			}
+		}
+	})
+}
+
+func TestUse(t *testing.T) {
+	defer Use("")
+	if err := Use("mmx"); err == nil {
+		t.Error("an unknown tier is accepted")
+	}
+	missing := NEON
+	if slices.Contains(Available(), NEON) {
+		missing = AVX2
+	}
+	if err := Use(missing.String()); err == nil {
+		t.Error("a tier that the machine lacks is accepted")
+	}
+	if err := Use("GENERIC"); err != nil || Active() != Generic {
+		t.Errorf("Use(GENERIC): %v, %v is active", err, Active())
+	}
+}

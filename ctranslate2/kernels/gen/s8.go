@@ -1,0 +1,485 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// dotTiles are rows × columns of the products straight from stored weights.
+var dotTiles = [][2]int{{1, 8}, {2, 8}, {3, 8}, {4, 4}, {5, 4}, {6, 4}, {7, 3}, {8, 2}, {4, 6}, {1, 4}, {2, 4}, {3, 4}, {4, 2}, {5, 2}, {6, 2}, {7, 2}, {1, 1}, {4, 1}}
+
+// dotS8 generates c[i][j] = Σ a[i][k]·b[j][k] + add[j] for mr rows of bytes and
+// nr rows of weights. Strides are in bytes. The last k%64 bytes of b are read
+// with a mask; a must be readable up to the next multiple of 64. Meanwhile the
+// nr·k bytes at pf are fetched, in the order of their addresses.
+func dotS8(mr, nr int) {
+	name := fmt.Sprintf("dotS8_%dx%d", mr, nr)
+	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)")
+	Pragma("noescape")
+	a, b, pf := gp("a"), gp("b"), gp("pf")
+	var lda, ldb reg.GPVirtual
+	if mr > 1 {
+		lda = gp("lda")
+	}
+	if nr > 1 {
+		ldb = gp("ldb")
+	}
+	as, bs := newRows(a, lda, mr), newRows(b, ldb, nr)
+	k := gp("k")
+	acc := zeros(mr * nr)
+	n := GP64()
+	MOVQ(k, n)
+	SHRQ(imm(6), n)
+	JZ(label(name + "_tail"))
+	Label(name + "_loop")
+	dotStep(as, bs, acc, mr, nr, nil, pf)
+	as.advance(64)
+	bs.advance(64)
+	ADDQ(operand.I32(64*nr), pf)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	Label(name + "_tail")
+	ANDQ(imm(63), k)
+	JZ(label(name + "_done"))
+	mask := lowMask(k)
+	dotStep(as, bs, acc, mr, nr, &mask, pf)
+	Label(name + "_done")
+	c, add := gp("c"), gp("add")
+	var ldc reg.GPVirtual
+	if mr > 1 {
+		ldc = gp("ldc")
+	}
+	for i := 0; i < mr; i++ {
+		int32Lanes.sums(acc[i*nr:(i+1)*nr], func(x reg.VecVirtual, first, n int) {
+			addLanes(x, n, mem{Base: add, Disp: 4 * first})
+			storeLanes(x, n, mem{Base: c, Disp: 4 * first})
+		})
+		if i < mr-1 {
+			ADDQ(ldc, c)
+		}
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// addLanes adds n dwords at m to the low lanes of x.
+func addLanes(x reg.VecVirtual, n int, m mem) {
+	t := XMM()
+	switch n {
+	case 4:
+		VPADDD(m, x.AsX(), x.AsX())
+		return
+	case 3:
+		VMOVQ(m, t)
+		VPINSRD(imm(2), at(m, 8), t, t)
+	case 2:
+		VMOVQ(m, t)
+	default:
+		VMOVD(m, t)
+	}
+	VPADDD(t, x.AsX(), x.AsX())
+}
+
+// dotStep multiplies 64 bytes of every row, or what mask leaves of them.
+func dotStep(as, bs rows, acc []reg.VecVirtual, mr, nr int, mask *reg.OpmaskVirtual, pf reg.GPVirtual) {
+	loadB := func(j int) reg.VecVirtual {
+		v := ZMM()
+		if mask != nil {
+			VMOVDQU8_Z(bs.row(j), *mask, v)
+		} else {
+			VMOVDQU8(bs.row(j), v)
+			PREFETCHT0(mem{Base: pf, Disp: 64 * j})
+		}
+		return v
+	}
+	loadA := func(i int) reg.VecVirtual {
+		v := ZMM()
+		VMOVDQU8(as.row(i), v)
+		return v
+	}
+	if mr <= nr {
+		rows := make([]reg.VecVirtual, mr)
+		for i := range rows {
+			rows[i] = loadA(i)
+		}
+		for j := 0; j < nr; j++ {
+			v := loadB(j)
+			for i := range rows {
+				VPDPBUSD(v, rows[i], acc[i*nr+j])
+			}
+		}
+		return
+	}
+	columns := make([]reg.VecVirtual, nr)
+	for j := range columns {
+		columns[j] = loadB(j)
+	}
+	for i := 0; i < mr; i++ {
+		v := loadA(i)
+		for j := range columns {
+			VPDPBUSD(columns[j], v, acc[i*nr+j])
+		}
+	}
+}
+
+// pack16 transposes 16 rows of b, of k bytes each, into groups of 64 bytes that
+// are step bytes apart: group g holds bytes 4g..4g+3 of each row. What is
+// missing of the last group is zero.
+func pack16() {
+	const name = "packS8"
+	TEXT(name, NOSPLIT, "func(b *int8, ldb int, k int, dst *int8, step int)")
+	Pragma("noescape")
+	b, ldb, k, dst, step := gp("b"), gp("ldb"), gp("k"), gp("dst"), gp("step")
+	bs := newRows(b, ldb, 16)
+	step3 := GP64()
+	LEAQ(mem{Base: step, Index: step, Scale: 2}, step3)
+	n := GP64()
+	MOVQ(k, n)
+	SHRQ(imm(6), n)
+	JZ(label(name + "_tail"))
+	Label(name + "_loop")
+	out := transpose16(bs, nil)
+	for g := 0; g < 16; g += 4 {
+		VMOVDQU32(out[g], mem{Base: dst})
+		VMOVDQU32(out[g+1], mem{Base: dst, Index: step, Scale: 1})
+		VMOVDQU32(out[g+2], mem{Base: dst, Index: step, Scale: 2})
+		VMOVDQU32(out[g+3], mem{Base: dst, Index: step3, Scale: 1})
+		LEAQ(mem{Base: dst, Index: step, Scale: 4}, dst)
+	}
+	bs.advance(64)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	Label(name + "_tail")
+	ANDQ(imm(63), k)
+	JZ(label(name + "_done"))
+	mask := lowMask(k)
+	for _, v := range transpose16(bs, &mask) {
+		VMOVDQU32(v, mem{Base: dst})
+		ADDQ(step, dst)
+		SUBQ(imm(4), k)
+		JLE(label(name + "_done"))
+	}
+	Label(name + "_done")
+	VZEROUPPER()
+	RET()
+}
+
+// transpose16 loads 64 bytes of 16 rows and transposes them as 16×16 dwords.
+func transpose16(bs rows, mask *reg.OpmaskVirtual) []reg.VecVirtual {
+	r := make([]reg.VecVirtual, 16)
+	for i := range r {
+		r[i] = ZMM()
+		if mask != nil {
+			VMOVDQU8_Z(bs.row(i), *mask, r[i])
+		} else {
+			VMOVDQU8(bs.row(i), r[i])
+		}
+	}
+	for i := 0; i < 16; i += 2 { // pairs of rows
+		t := ZMM()
+		VPUNPCKLDQ(r[i+1], r[i], t)
+		VPUNPCKHDQ(r[i+1], r[i], r[i+1])
+		r[i] = t
+	}
+	u := make([]reg.VecVirtual, 16)
+	for q := 0; q < 16; q += 4 { // u[q+c], lane L: rows q..q+3, dword 4L+c
+		for h := 0; h < 2; h++ {
+			u[q+2*h], u[q+2*h+1] = ZMM(), ZMM()
+			VPUNPCKLQDQ(r[q+2+h], r[q+h], u[q+2*h])
+			VPUNPCKHQDQ(r[q+2+h], r[q+h], u[q+2*h+1])
+		}
+	}
+	out := make([]reg.VecVirtual, 16)
+	for c := 0; c < 4; c++ {
+		x0, x1, x2, x3 := u[c], u[4+c], u[8+c], u[12+c]
+		even01, odd01, even23, odd23 := ZMM(), x0, ZMM(), x2
+		VSHUFI32X4(imm(0x88), x1, x0, even01)
+		VSHUFI32X4(imm(0xdd), x1, x0, odd01)
+		VSHUFI32X4(imm(0x88), x3, x2, even23)
+		VSHUFI32X4(imm(0xdd), x3, x2, odd23)
+		out[c], out[4+c], out[8+c], out[12+c] = ZMM(), ZMM(), even01, odd01
+		VSHUFI32X4(imm(0x88), even23, even01, out[c])
+		VSHUFI32X4(imm(0xdd), even23, even01, out[8+c])
+		VSHUFI32X4(imm(0x88), odd23, odd01, out[4+c])
+		VSHUFI32X4(imm(0xdd), odd23, odd01, out[12+c])
+	}
+	return out
+}
+
+// panelS8 generates c[mr][32] = a·panel + add for a packed panel of 32 columns
+// and k4 groups of four. Strides are in bytes; ldc is 128. While it runs it
+// fetches four lines, pfstep bytes apart, for each 16 bytes of k.
+func panelS8(mr int) {
+	name := fmt.Sprintf("panelS8_%d", mr)
+	TEXT(name, NOSPLIT, "func(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, pf uintptr, pfstep uintptr)")
+	Pragma("noescape")
+	a, panel, k4, pf, pfstep := gp("a"), gp("panel"), gp("k4"), gp("pf"), gp("pfstep")
+	var lda reg.GPVirtual
+	if mr > 1 {
+		lda = gp("lda")
+	}
+	as := newRows(a, lda, mr)
+	acc := zeros(2 * mr)
+	step := func(u int) {
+		b0, b1 := ZMM(), ZMM()
+		VMOVDQU32(mem{Base: panel, Disp: 128 * u}, b0)
+		VMOVDQU32(mem{Base: panel, Disp: 128*u + 64}, b1)
+		for i := 0; i < mr; i++ {
+			v := ZMM()
+			VPBROADCASTD(at(as.row(i), 4*u), v)
+			VPDPBUSD(b0, v, acc[2*i])
+			VPDPBUSD(b1, v, acc[2*i+1])
+		}
+	}
+	n := GP64()
+	MOVQ(k4, n)
+	SHRQ(imm(2), n)
+	JZ(label(name + "_tail"))
+	Label(name + "_loop")
+	for u := 0; u < 4; u++ {
+		PREFETCHT0(mem{Base: pf})
+		ADDQ(pfstep, pf)
+		step(u)
+	}
+	ADDQ(operand.I32(512), panel)
+	as.advance(16)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	Label(name + "_tail")
+	ANDQ(imm(3), k4)
+	JZ(label(name + "_done"))
+	Label(name + "_rest")
+	step(0)
+	ADDQ(operand.I32(128), panel)
+	as.advance(4)
+	DECQ(k4)
+	JNZ(label(name + "_rest"))
+	Label(name + "_done")
+	c, add := gp("c"), gp("add")
+	a0, a1 := ZMM(), ZMM()
+	VMOVDQU32(mem{Base: add}, a0)
+	VMOVDQU32(mem{Base: add, Disp: 64}, a1)
+	for i := 0; i < mr; i++ {
+		VPADDD(a0, acc[2*i], acc[2*i])
+		VPADDD(a1, acc[2*i+1], acc[2*i+1])
+		VMOVDQU32(acc[2*i], mem{Base: c, Disp: 128 * i})
+		VMOVDQU32(acc[2*i+1], mem{Base: c, Disp: 128*i + 64})
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// loop16 runs body for blocks of 16 of n elements, then for the rest with a
+// mask. body advances nothing; advance is called after each full block.
+func loop16(name string, n reg.GPVirtual, body func(mask *reg.OpmaskVirtual), advance func()) {
+	blocks := GP64()
+	MOVQ(n, blocks)
+	SHRQ(imm(4), blocks)
+	JZ(label(name + "_tail"))
+	Label(name + "_loop")
+	body(nil)
+	advance()
+	DECQ(blocks)
+	JNZ(label(name + "_loop"))
+	Label(name + "_tail")
+	ANDQ(imm(15), n)
+	JZ(label(name + "_done"))
+	mask := lowMask(n)
+	body(&mask)
+	Label(name + "_done")
+}
+
+// loadPS loads 16 floats, zero where mask leaves them out.
+func loadPS(m mem, mask *reg.OpmaskVirtual) reg.VecVirtual {
+	v := ZMM()
+	if mask != nil {
+		VMOVUPS_Z(m, *mask, v)
+	} else {
+		VMOVUPS(m, v)
+	}
+	return v
+}
+
+func storePS(v reg.VecVirtual, m mem, mask *reg.OpmaskVirtual) {
+	if mask != nil {
+		VMOVUPS(v, *mask, m)
+	} else {
+		VMOVUPS(v, m)
+	}
+}
+
+// broadcast sets all lanes to a float parameter.
+func broadcast(name string) reg.VecVirtual {
+	v := ZMM()
+	VBROADCASTSS(param(name), v)
+	return v
+}
+
+// constant sets all lanes to a dword.
+func constant(bits uint32) reg.VecVirtual {
+	r, v := GP32(), ZMM()
+	MOVL(operand.U32(bits), r)
+	VPBROADCASTD(r, v)
+	return v
+}
+
+// quantize generates the two passes over a row of activations.
+func quantize() {
+	TEXT("absMaxF32", NOSPLIT, "func(x *float32, n int) float32")
+	Pragma("noescape")
+	x, n := gp("x"), gp("n")
+	abs, top := constant(0x7fffffff), zeros(1)[0]
+	loop16("absMaxF32", n, func(mask *reg.OpmaskVirtual) {
+		v := loadPS(mem{Base: x}, mask)
+		VPANDD(abs, v, v)
+		VMAXPS(top, v, top)
+	}, func() { ADDQ(imm(64), x) })
+	maxLanes(top)
+	Store(top.AsX(), ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+
+	for _, truncate := range []bool{false, true} {
+		name := "quantizeU8"
+		if truncate {
+			name = "quantizeU8Truncate"
+		}
+		TEXT(name, NOSPLIT, "func(dst *uint8, x *float32, n int, scale float32)")
+		Pragma("noescape")
+		dst, x, n := gp("dst"), gp("x"), gp("n")
+		scale, shift, zero := broadcast("scale"), constant(0x43000000), zeros(1)[0] // 128
+		loop16(name, n, func(mask *reg.OpmaskVirtual) {
+			v := loadPS(mem{Base: x}, mask)
+			VFMADD213PS(shift, scale, v)
+			if truncate {
+				VCVTTPS2DQ(v, v)
+			} else {
+				VCVTPS2DQ(v, v)
+			}
+			VPMAXSD(zero, v, v)
+			if mask != nil {
+				VPMOVUSDB(v, *mask, mem{Base: dst})
+			} else {
+				VPMOVUSDB(v, mem{Base: dst})
+			}
+		}, func() { ADDQ(imm(64), x); ADDQ(imm(16), dst) })
+		VZEROUPPER()
+		RET()
+	}
+}
+
+// maxLanes leaves the largest lane of v in its lowest.
+func maxLanes(v reg.VecVirtual) {
+	y, x := YMM(), XMM()
+	VEXTRACTF64X4(imm(1), v, y)
+	VMAXPS(y, v.AsY(), v.AsY())
+	VEXTRACTF128(imm(1), v.AsY(), x)
+	VMAXPS(x, v.AsX(), v.AsX())
+	VPSHUFD(imm(0xee), v.AsX(), x)
+	VMAXPS(x, v.AsX(), v.AsX())
+	VPSHUFD(imm(0x55), v.AsX(), x)
+	VMAXPS(x, v.AsX(), v.AsX())
+}
+
+// dequantize generates dst = max(c·inverse/scale + bias, floor) + residual, with
+// and without bias and residual.
+func dequantize() {
+	for _, bias := range []bool{false, true} {
+		for _, residual := range []bool{false, true} {
+			name := "dequantS32"
+			if bias {
+				name += "Bias"
+			}
+			if residual {
+				name += "Residual"
+			}
+			TEXT(name, NOSPLIT, "func(dst *float32, c *int32, n int, inverse float32, floor float32, scale *float32, bias *float32, residual *float32)")
+			Pragma("noescape")
+			dst, c, n, s := gp("dst"), gp("c"), gp("n"), gp("scale")
+			inverse, floor := broadcast("inverse"), broadcast("floor")
+			pointers := []reg.GPVirtual{dst, c, s}
+			var b, r reg.GPVirtual
+			if bias {
+				b = gp("bias")
+				pointers = append(pointers, b)
+			}
+			if residual {
+				r = gp("residual")
+				pointers = append(pointers, r)
+			}
+			loop16(name, n, func(mask *reg.OpmaskVirtual) {
+				v := loadPS(mem{Base: c}, mask)
+				VCVTDQ2PS(v, v)
+				VMULPS(inverse, v, v)
+				VDIVPS(loadPS(mem{Base: s}, mask), v, v)
+				if bias {
+					VADDPS(loadPS(mem{Base: b}, mask), v, v)
+				}
+				VMAXPS(v, floor, v) // NaN stays
+				if residual {
+					VADDPS(loadPS(mem{Base: r}, mask), v, v)
+				}
+				storePS(v, mem{Base: dst}, mask)
+			}, func() {
+				for _, p := range pointers {
+					ADDQ(imm(64), p)
+				}
+			})
+			VZEROUPPER()
+			RET()
+		}
+	}
+}
+
+// rowSum generates the sum of n signed bytes.
+func rowSum() {
+	const name = "rowSumS8"
+	TEXT(name, NOSPLIT, "func(b *int8, n int) int32")
+	Pragma("noescape")
+	b, n := gp("b"), gp("n")
+	acc := zeros(4)
+	ones := constant(0x01010101)
+	wide := GP64()
+	MOVQ(n, wide)
+	SHRQ(imm(8), wide)
+	JZ(label(name + "_lines"))
+	Label(name + "_wide")
+	for i := range acc {
+		VPDPBUSD(mem{Base: b, Disp: 64 * i}, ones, acc[i])
+		PREFETCHT0(mem{Base: b, Disp: 64*i + 4096})
+	}
+	ADDQ(operand.I32(256), b)
+	DECQ(wide)
+	JNZ(label(name + "_wide"))
+	Label(name + "_lines")
+	lines := GP64()
+	MOVQ(n, lines)
+	ANDQ(operand.I32(255), lines)
+	SHRQ(imm(6), lines)
+	JZ(label(name + "_tail"))
+	Label(name + "_line")
+	VPDPBUSD(mem{Base: b}, ones, acc[0])
+	ADDQ(imm(64), b)
+	DECQ(lines)
+	JNZ(label(name + "_line"))
+	Label(name + "_tail")
+	ANDQ(imm(63), n)
+	JZ(label(name + "_done"))
+	mask, v := lowMask(n), ZMM()
+	VMOVDQU8_Z(mem{Base: b}, mask, v)
+	VPDPBUSD(v, ones, acc[1])
+	Label(name + "_done")
+	VPADDD(acc[1], acc[0], acc[0])
+	VPADDD(acc[3], acc[2], acc[2])
+	VPADDD(acc[2], acc[0], acc[0])
+	int32Lanes.sums(acc[:1], func(x reg.VecVirtual, _, _ int) {
+		r := GP32()
+		VMOVD(x.AsX(), r)
+		Store(r, ReturnIndex(0))
+	})
+	VZEROUPPER()
+	RET()
+}

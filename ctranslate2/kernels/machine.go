@@ -1,0 +1,54 @@
+package kernels
+
+import "time"
+
+// ReadBandwidth returns how many bytes a second all threads of e together read
+// from memory: the best of several passes over buf, which should be much larger
+// than the caches and is written once.
+func ReadBandwidth(e *Executor, buf []byte) float64 {
+	for i := range buf {
+		buf[i] = byte(i)
+	}
+	t := &readTask{buf: buf, sums: make([]uint64, (len(buf)+readPiece-1)/readPiece)}
+	best := 0.0
+	for range 5 {
+		start := time.Now()
+		e.Parallel(len(t.sums), t)
+		best = max(best, float64(len(buf))/time.Since(start).Seconds())
+	}
+	return best
+}
+
+// readPiece is how much a thread reads at a time.
+const readPiece = 4 << 20
+
+type readTask struct {
+	buf  []byte
+	sums []uint64
+}
+
+func (t *readTask) Do(_, i int) {
+	t.sums[i] = sumMemory(t.buf[i*readPiece : min((i+1)*readPiece, len(t.buf))])
+}
+
+// PeakS8 returns how many int8 multiplications and additions a second all
+// threads of e together do in registers; 0 where the tier has no measure.
+func PeakS8(e *Executor) float64 {
+	const rounds, pieces = 2_000_000, 32
+	operations := peakOperations(1)
+	if operations == 0 {
+		return 0
+	}
+	t := peakTask(rounds / pieces)
+	best := 0.0
+	for range 3 {
+		start := time.Now()
+		e.Parallel(pieces, &t)
+		best = max(best, operations*rounds/time.Since(start).Seconds())
+	}
+	return best
+}
+
+type peakTask int
+
+func (t *peakTask) Do(_, _ int) { peakOperations(int(*t)) }

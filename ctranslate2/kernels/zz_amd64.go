@@ -1,4 +1,0 @@
-package kernels
-
-func machineTiers() []tier { return nil }
-func spinPause()           {}
