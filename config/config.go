@@ -14,7 +14,7 @@ import "time"
 type Config struct {
 	AppName     string `env:"APP_NAME" envDefault:"Sema" doc:"Name shown by /status and the documentation."`
 	AppVersion  string `env:"APP_VERSION" doc:"Version shown by /status; empty means the version built into the binary."`
-	Environment string `env:"ENVIRONMENT" envDefault:"production" oneof:"development staging production test" doc:"Deployment environment, shown by /status."`
+	Environment string `env:"ENVIRONMENT" envDefault:"production" doc:"Deployment environment, shown by /status."`
 
 	Host            string        `env:"HOST" doc:"Address to listen on; empty means all."`
 	Port            int           `env:"PORT" envDefault:"8000" min:"0" max:"65535" doc:"Port to listen on; 0 picks a free one."`

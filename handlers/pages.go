@@ -33,7 +33,7 @@ var mediaTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
 }
 
-// documentRoutes are the pages for people.
+// documentRoutes are the pages for people, what they load, and the document for programs.
 func (s *service) documentRoutes() []route {
 	return []route{
 		{"GET", "/", page("swagger.html", docsPolicy), false},
@@ -41,6 +41,7 @@ func (s *service) documentRoutes() []route {
 		{"GET", "/redoc", page("redoc.html", docsPolicy), false},
 		{"GET", "/ui", page("ui.html", pagePolicy), false},
 		{"GET", "/assets/:file", s.getAsset, false},
+		{"GET", "/openapi.json", s.getOpenAPI, false},
 	}
 }
 

@@ -35,7 +35,7 @@ func TestLanguages(t *testing.T) {
 func TestPagesNeedNothingElse(t *testing.T) {
 	s := start(t, nil)
 	reference := regexp.MustCompile(`(?:src|href)="([^"]+)"`)
-	for _, path := range []string{"/", "/docs", "/redoc", "/ui"} {
+	for _, path := range []string{"/", "/docs", "/redoc", "/ui", "/api/v1/", "/api/v1/docs", "/api/v1/redoc", "/api/v1/ui"} {
 		a := s.get(path)
 		policy := a.Header.Get("Content-Security-Policy")
 		if a.StatusCode != 200 || !strings.Contains(policy, "script-src 'self';") || strings.Contains(a.body, "<script>") {
@@ -79,7 +79,9 @@ func TestOpenAPI(t *testing.T) {
 			delete(served, method+" "+path)
 		}
 	}
-	delete(served, "get /api/v1/openapi.json")
+	for _, page := range []string{"", "docs", "redoc", "ui", "assets/{file}", "openapi.json"} {
+		delete(served, "get /api/v1/"+page)
+	}
 	for route := range served {
 		t.Errorf("%s is served and not documented", route)
 	}

@@ -12,14 +12,14 @@ type route struct {
 	limited      bool // counts against the client's rate; what doesn't is asked for all the time, so it is logged less
 }
 
-// install adds the middleware and all routes, the service's own twice.
+// install adds the middleware and all routes: the service's own and its documentation twice.
 func (s *service) install(app *fiber.App) {
 	app.Use(s.observe, s.secure, s.cors, compress, s.deadline)
-	for _, r := range s.routes() {
+	for _, r := range append(s.routes(), s.documentRoutes()...) {
 		s.add(app, r, apiPrefix+r.path)
 		s.add(app, r, r.path)
 	}
-	for _, r := range append(s.documentRoutes(), s.peerRoutes()...) {
+	for _, r := range s.peerRoutes() {
 		s.add(app, r, r.path)
 	}
 }
@@ -65,6 +65,5 @@ func (s *service) routes() []route {
 		{"GET", "/live", s.getLive, false},
 		{"GET", "/ready", s.getReady, false},
 		{"GET", "/metrics", s.getMetrics, false},
-		{"GET", "/openapi.json", s.getOpenAPI, false},
 	}
 }
