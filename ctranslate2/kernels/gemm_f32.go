@@ -1,7 +1,5 @@
 package kernels
 
-import "sync/atomic"
-
 // F32Weights is a matrix of float32 weights where it is stored: N rows of K,
 // at any alignment.
 type F32Weights struct {
@@ -29,7 +27,25 @@ type f32Kernels struct {
 	above     func(x []float32, from int, threshold float32) int
 	dequantS8 func(dst []float32, q []int8, inverse float32)
 	add       func(dst, x []float32)
+	// blocked multiplies many rows; without products, gemmNT does that too.
+	blocked blockedF32
 }
+
+// blockedF32 multiplies many rows, which are packed first: tiles of some rows
+// and columns.
+type blockedF32 struct {
+	rows, columns int
+	// pack packs up to rows rows of k floats.
+	pack func(dst, x []float32, ldx, m, k int)
+	// products writes the products of m packed rows and columns n0..n1 of w to
+	// out, column n0 first. acc holds accumulators for each tile of the m rows,
+	// panel a part of a tile's columns. The results are gemmNT's to the bit.
+	products            func(out []float32, ldo int, packed []float32, m int, w *F32Weights, n0, n1 int, acc, panel []float32)
+	accumulators, panel int // sizes
+}
+
+// blockedRows is the number of rows from which packing them pays.
+const blockedRows = 9
 
 // GemmNT computes dst[i][j] = alpha · a[i]·b[j] for m rows of a and n rows of b,
 // of k each. A result depends on its two rows only.
@@ -63,7 +79,38 @@ type f32Task struct {
 	ldd    int
 	sink   ColumnSink
 	chunk  int
-	next   atomic.Int64
+
+	blocked bool
+	packed  []float32 // x, packed if blocked
+	memory  []byte    // of packed
+}
+
+// packTask packs the rows of an f32Task, a tile at a time.
+type packTask struct{ *f32Task }
+
+// Do packs tile i.
+func (p packTask) Do(_, i int) {
+	b, size := &active.f32.blocked, p.packedSize()
+	r := i * b.rows
+	b.pack(p.packed[i*size:], p.x[r*p.ldx:], p.ldx, min(b.rows, p.m-r), p.w.K)
+}
+
+// packedSize is the size of a tile's packed rows.
+func (t *f32Task) packedSize() int { return (t.w.K + 15) / 16 * 16 * active.f32.blocked.rows }
+
+// plan chooses between the stored layout and packed rows, and packs them. It
+// sets the number of columns that a thread takes at a time.
+func (t *f32Task) plan() {
+	b := &active.f32.blocked
+	t.blocked = t.m >= blockedRows && b.products != nil && t.w.K > 0
+	if !t.blocked {
+		t.chunk = chunkColumns(t.w.N, 4*t.w.K, t.m, t.e.threads)
+		return
+	}
+	t.chunk = b.columns * min(max(t.w.N/(4*t.e.threads*b.columns), 1), 8)
+	tiles := (t.m + b.rows - 1) / b.rows
+	t.packed = floats(grow(&t.memory, 4*tiles*t.packedSize()))
+	t.e.Parallel(tiles, packTask{t})
 }
 
 // LinearF32 computes dst [m][ldd] = epilogue(x·wᵀ) for x [m][ldx].
@@ -79,8 +126,10 @@ func (e *Executor) LinearF32To(sink ColumnSink, x []float32, ldx, m int, w *F32W
 func (e *Executor) linearF32(dst []float32, ldd int, sink ColumnSink, x []float32, ldx, m int, w *F32Weights, ep *Epilogue) {
 	t := &e.f32
 	t.e, t.x, t.ldx, t.m, t.w, t.ep, t.dst, t.ldd, t.sink = e, x, ldx, m, w, ep, dst, ldd, sink
-	t.chunk = chunkColumns(w.N, 4*w.K, m, e.threads)
-	t.next.Store(0)
+	if m == 0 {
+		return
+	}
+	t.plan()
 	e.Parallel((w.N+t.chunk-1)/t.chunk, t)
 	t.x, t.w, t.ep, t.dst, t.sink = nil, nil, nil, nil, nil
 }
@@ -90,11 +139,7 @@ func (t *f32Task) Do(thread, i int) {
 	n0 := i * t.chunk
 	n1 := min(n0+t.chunk, t.w.N)
 	n := n1 - n0
-	if t.m == 0 {
-		return
-	}
-	tile := floats(t.e.Scratch(thread, 4*t.m*t.chunk))
-	GemmNT(tile, t.chunk, t.x, t.ldx, t.m, t.w.Data[n0*t.w.K:], t.w.K, n, t.w.K, 1)
+	tile := t.products(thread, n0, n1)
 	for r := range t.m {
 		t.epilogue(tile[r*t.chunk:][:n], r, n0)
 	}
@@ -105,6 +150,22 @@ func (t *f32Task) Do(thread, i int) {
 	for r := range t.m {
 		copy(t.dst[r*t.ldd+n0:][:n], tile[r*t.chunk:])
 	}
+}
+
+// products returns the products of columns n0..n1: [m][chunk].
+func (t *f32Task) products(thread, n0, n1 int) []float32 {
+	size := t.m * t.chunk
+	if !t.blocked {
+		tile := floats(t.e.Scratch(thread, 4*size))
+		GemmNT(tile, t.chunk, t.x, t.ldx, t.m, t.w.Data[n0*t.w.K:], t.w.K, n1-n0, t.w.K, 1)
+		return tile
+	}
+	b := &active.f32.blocked
+	accumulators := (t.m + b.rows - 1) / b.rows * b.accumulators
+	memory := floats(t.e.Scratch(thread, 4*(accumulators+b.panel+size)))
+	acc, panel, tile := memory[:accumulators], memory[accumulators:accumulators+b.panel], memory[accumulators+b.panel:]
+	b.products(tile, t.chunk, t.packed, t.m, t.w, n0, n1, acc, panel)
+	return tile
 }
 
 // epilogue applies the epilogue to y, columns n0.. of row r.
