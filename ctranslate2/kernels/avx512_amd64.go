@@ -166,39 +166,44 @@ func rowSumAVX512(row []int8) int32 { return rowSumS8(ptr(row), len(row)) }
 var avx512F32 = f32Kernels{
 	gemmNT: gemmNTAVX512, gemmNN: gemmNNAVX512, dotRowsAt: dotRowsAtAVX512, weightedRowsAt: weightedRowsAtAVX512,
 	layerNorm: layerNormAVX512, rmsNorm: rmsNormGeneric, softmax: softmaxAVX512, max: maxAVX512, sumExp: sumExpAVX512,
-	above: aboveAVX512, dequantS8: dequantizeS8AVX512, add: addAVX512,
+	above: aboveAVX512, dequantS8: dequantizeS8AVX512, add: addAVX512, blocked: avx512Blocked,
 }
 
+// dotF32Tile is a product of some rows and columns.
+type dotF32Tile func(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
+
+// Tiles by rows: the more rows, the fewer columns.
+var (
+	wideF32Tiles   = [...]dotF32Tile{1: dotF32_1x8, dotF32_2x8, dotF32_3x8}
+	narrowF32Tiles = [...]dotF32Tile{1: dotF32_1x6, dotF32_2x6, dotF32_3x6, dotF32_4x6}
+)
+
+// gemmNTAVX512 takes some columns at a time for all rows, so that their weights
+// stay in the cache, while the next columns are fetched.
 func gemmNTAVX512(dst []float32, ldd int, a []float32, lda, m int, b []float32, ldb, n, k int, alpha float32) {
 	if m == 0 || n == 0 {
 		return
 	}
-	_, _, _ = dst[(m-1)*ldd+n-1], a[(m-1)*lda+k-1], b[(n-1)*ldb+k-1]
-	j := 0
-	if m == 1 {
-		for ; j+8 <= n; j += 8 {
-			dotF32_1x8(ptr(a), 0, &b[j*ldb], 4*ldb, k, &dst[j], 0, alpha, uintptr(unsafe.Pointer(&b[j*ldb]))+uintptr(32*ldb))
+	_, _, _ = dst[(m-1)*ldd+n-1], a[:(m-1)*lda+k], b[:(n-1)*ldb+k]
+	width, tiles := 8, wideF32Tiles[:]
+	if m > 3 {
+		width, tiles = 6, narrowF32Tiles[:]
+	}
+	most, j := len(tiles)-1, 0
+	for ; j+width <= n; j += width {
+		next := uintptr(unsafe.Pointer(&b[j*ldb])) + uintptr(4*width*ldb)
+		for i := 0; i < m; i += most {
+			tiles[min(most, m-i)](&a[i*lda], 4*lda, &b[j*ldb], 4*ldb, k, &dst[i*ldd+j], 4*ldd, alpha, next)
 		}
 	}
-	// Columns outside, so that a tile's weights stay in the cache for all rows.
-	for j < n {
-		i, width := 0, 1
-		if j+6 <= n && m >= 4 {
-			width = 6
-			for ; i+4 <= m; i += 4 {
-				dotF32_4x6(&a[i*lda], 4*lda, &b[j*ldb], 4*ldb, k, &dst[i*ldd+j], 4*ldd, alpha, uintptr(unsafe.Pointer(&b[j*ldb]))+uintptr(24*ldb))
-			}
-		} else {
-			for ; i+4 <= m; i += 4 {
-				dotF32_4x1(&a[i*lda], 4*lda, &b[j*ldb], 0, k, &dst[i*ldd+j], 4*ldd, alpha, 0)
-			}
+	for ; j < n; j++ {
+		i, next := 0, uintptr(unsafe.Pointer(&b[j*ldb]))
+		for ; i+4 <= m; i += 4 {
+			dotF32_4x1(&a[i*lda], 4*lda, &b[j*ldb], 0, k, &dst[i*ldd+j], 4*ldd, alpha, next)
 		}
 		for ; i < m; i++ {
-			for c := range width {
-				dotF32_1x1(&a[i*lda], 0, &b[(j+c)*ldb], 0, k, &dst[i*ldd+j+c], 0, alpha, 0)
-			}
+			dotF32_1x1(&a[i*lda], 0, &b[j*ldb], 0, k, &dst[i*ldd+j], 0, alpha, next)
 		}
-		j += width
 	}
 }
 

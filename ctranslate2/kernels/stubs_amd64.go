@@ -115,13 +115,25 @@ func rowSumS8(b *int8, n int) int32
 func dotF32_1x8(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
 
 //go:noescape
-func dotF32_1x1(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
-
-//go:noescape
 func dotF32_2x8(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
 
 //go:noescape
+func dotF32_3x8(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
+
+//go:noescape
+func dotF32_1x6(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
+
+//go:noescape
+func dotF32_2x6(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
+
+//go:noescape
+func dotF32_3x6(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
+
+//go:noescape
 func dotF32_4x6(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
+
+//go:noescape
+func dotF32_1x1(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
 
 //go:noescape
 func dotF32_4x1(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)

@@ -10,7 +10,7 @@ import (
 )
 
 // ntTiles are rows × columns of products of two row-major matrices.
-var ntTiles = [][2]int{{1, 8}, {1, 1}, {2, 8}, {4, 6}, {4, 1}}
+var ntTiles = [][2]int{{1, 8}, {2, 8}, {3, 8}, {1, 6}, {2, 6}, {3, 6}, {4, 6}, {1, 1}, {4, 1}}
 
 // dotF32 generates c[i][j] = alpha·Σ a[i][k]·b[j][k]. Strides are in bytes, k in
 // elements. An element is summed in 16 lanes and these in one fixed order, so
