@@ -76,7 +76,7 @@ func (s *service) deepLTranslate(c *fiber.Ctx) error {
 		return err
 	}
 	results, err := s.translatePeer(c, peerRequest{
-		texts: body.Text.values, source: fromDeepL(body.SourceLang), target: fromDeepL(body.TargetLang),
+		texts: body.Text.values, source: body.SourceLang, target: body.TargetLang,
 		field: "text", sourceField: "source_lang", targetField: "target_lang",
 		markup: body.TagHandling != "", ignoreTags: splitTagNames(body.IgnoreTags.values),
 	})
@@ -96,18 +96,6 @@ func (s *service) deepLTranslate(c *fiber.Ctx) error {
 // splitTagNames reads names that come as a list, as a comma-separated string or both.
 func splitTagNames(values []string) []string {
 	return strings.FieldsFunc(strings.ToLower(strings.Join(values, ",")), func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// fromDeepL turns DeepL's code into a name that flores knows: regional variants are one language here.
-func fromDeepL(code string) string {
-	if _, err := flores.Resolve(code); err == nil {
-		return code
-	}
-	base, _, _ := strings.Cut(code, "-")
-	if _, err := flores.Resolve(base); err == nil {
-		return base
-	}
-	return code
 }
 
 // toDeepL is DeepL's code of a FLORES language.

@@ -65,7 +65,7 @@ func TestBadInput(t *testing.T) {
 		{`{"text":" \n\t ","target_language":"swh_Latn"}`, "empty_text", 422, ""},
 		{`{"target_language":"swh_Latn"}`, "empty_text", 422, ""},
 		{`{"text":"a"}`, "validation_error", 422, `"field":"target_language"`},
-		{`{"text":"a","target_language":"swh_Latin"}`, "unknown_language", 422, "swh_Latn"},
+		{`{"text":"a","target_language":"swx_Latn"}`, "unknown_language", 422, "swh_Latn"},
 		{`{"text":"a","target_language":"swh_Latn","source_language":"xx"}`, "unknown_language", 422, `"field":"source_language"`},
 		{`{"text":"` + long + `","target_language":"swh_Latn"}`, "text_too_long", 413, "101"},
 		{`{"text":"123","target_language":"swh_Latn"}`, "undetermined_language", 409, "source_language"},

@@ -1,7 +1,6 @@
 package handlers_test
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -162,32 +161,14 @@ func TestPageInABrowser(t *testing.T) {
 	b.until(`$("count").classList.contains("over") && $("message").textContent.includes("101")`)
 	b.faults = nil // the 413 just asked for
 
+	b.eval(`location.href = "/ui?again#source=eng_Latn&target=swh_Latn&text=A%20link."`)
+	b.until(`source.code === "eng_Latn" && $("translation").textContent === "<swh_Latn>A link."`)
+
 	b.eval(`location.href = "/docs"`)
 	b.until(`document.querySelectorAll(".opblock").length > 10`)
 	b.eval(`location.href = "/redoc"`)
 	b.until(`document.body.innerText.includes("Translate a text")`)
 	for _, fault := range b.faults {
 		t.Errorf("the console says: %s", fault)
-	}
-	if path := os.Getenv("SEMA_SCREENSHOT"); path != "" {
-		b.screenshot(s.url+"/ui", path)
-	}
-}
-
-// screenshot writes a picture of the page, for the README.
-func (b *browser) screenshot(url, path string) {
-	b.t.Helper()
-	b.call("Page.navigate", map[string]any{"url": url})
-	b.until(`typeof languages !== "undefined" && languages.length > 3`)
-	var picture struct{ Data string }
-	if err := json.Unmarshal(b.call("Page.captureScreenshot", nil), &picture); err != nil {
-		b.t.Fatal(err)
-	}
-	data, err := base64.StdEncoding.DecodeString(picture.Data)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, data, 0o644); err != nil {
-		b.t.Fatal(err)
 	}
 }

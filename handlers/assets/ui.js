@@ -217,9 +217,13 @@ async function begin() {
   languages = Object.entries(list.languages).map(([code, l]) => ({
     code, name: l.name, native: l.native_name, script: l.script, tag: (l.iso_639_1 || l.iso_639_3) + "-" + l.script,
   })).sort((a, b) => a.name.localeCompare(b.name));
-  source.set(remembered("source", "")) || source.set("");
-  target.set(remembered("target", "swh_Latn")) || target.set(languages[0].code);
+  // A link can carry a text, as /ui#source=eng_Latn&target=swh_Latn&text=Hello; what is after # stays in the browser.
+  const link = new URLSearchParams(location.hash.slice(1));
+  source.set(link.get("source") || remembered("source", "")) || source.set("");
+  target.set(link.get("target") || remembered("target", "swh_Latn")) || target.set(languages[0].code);
+  if (link.has("text")) $("text").value = link.get("text");
   count();
+  translate();
 }
 
 let typing = 0;
