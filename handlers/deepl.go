@@ -5,8 +5,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
-
-	"github.com/sematech/sema/flores"
 )
 
 // DeepL's limits of one request.
