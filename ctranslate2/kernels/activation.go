@@ -20,26 +20,43 @@ const (
 // apply applies a to each value of x.
 func (a Activation) apply(x []float32) {
 	switch a {
-	case None:
 	case ReLU:
 		for i, v := range x {
 			x[i] = max(v, 0)
 		}
-	default:
-		f := functions[a]
+	case GELU:
+		active.f32.gelu(x)
+	case GELUTanh:
+		// (1 + tanh y)/2 = σ(2y) with y = √(2/π)·(x + 0.044715·x³).
+		const c = 2 * math.Sqrt2 / (math.SqrtPi)
+		active.f32.gate(x, c, c*0.044715)
+	case GELUSigmoid:
+		active.f32.gate(x, 1.702, 0)
+	case Swish:
+		active.f32.gate(x, 1, 0)
+	case Sigmoid:
 		for i, v := range x {
-			x[i] = float32(f(float64(v)))
+			x[i] = float32(sigmoid(float64(v)))
+		}
+	case Tanh:
+		for i, v := range x {
+			x[i] = float32(math.Tanh(float64(v)))
 		}
 	}
 }
 
-var functions = [...]func(float64) float64{
-	GELU:        func(x float64) float64 { return 0.5 * x * (1 + math.Erf(x/math.Sqrt2)) },
-	GELUTanh:    func(x float64) float64 { return 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))) },
-	GELUSigmoid: func(x float64) float64 { return x * sigmoid(1.702*x) },
-	Swish:       func(x float64) float64 { return x * sigmoid(x) },
-	Sigmoid:     sigmoid,
-	Tanh:        math.Tanh,
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+func gateGeneric(x []float32, c1, c3 float32) {
+	for i, v := range x {
+		y := float64(v)
+		x[i] = float32(y * sigmoid(y*(float64(c1)+float64(c3)*y*y)))
+	}
 }
 
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+func geluGeneric(x []float32) {
+	for i, v := range x {
+		y := float64(v)
+		x[i] = float32(y / 2 * math.Erfc(-y/math.Sqrt2))
+	}
+}

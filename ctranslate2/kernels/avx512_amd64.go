@@ -165,8 +165,10 @@ func rowSumAVX512(row []int8) int32 { return rowSumS8(ptr(row), len(row)) }
 
 var avx512F32 = f32Kernels{
 	gemmNT: gemmNTAVX512, gemmNN: gemmNNAVX512, dotRowsAt: dotRowsAtAVX512, weightedRowsAt: weightedRowsAtAVX512,
-	layerNorm: layerNormAVX512, rmsNorm: rmsNormGeneric, softmax: softmaxAVX512, max: maxAVX512, sumExp: sumExpAVX512,
-	above: aboveAVX512, dequantS8: dequantizeS8AVX512, add: addAVX512, blocked: avx512Blocked,
+	layerNorm: layerNormAVX512, rmsNorm: rmsNormAVX2, softmax: softmaxAVX512, max: maxAVX512, sumExp: sumExpAVX512,
+	above: aboveAVX512, dequantS8: dequantizeS8AVX512, add: addAVX512, mul: mulAVX2, scale: scaleAVX2,
+	gate: gateAVX2, gelu: geluAVX2, dequantS16: dequantizeS16AVX2, float16: float16AVX2, bfloat16: bfloat16AVX2,
+	blocked: avx512Blocked,
 }
 
 // dotF32Tile is a product of some rows and columns.

@@ -5,7 +5,8 @@ import "math"
 var genericF32 = f32Kernels{
 	gemmNT: gemmNTGeneric, gemmNN: gemmNNGeneric, dotRowsAt: dotRowsAtGeneric, weightedRowsAt: weightedRowsAtGeneric,
 	layerNorm: layerNormGeneric, rmsNorm: rmsNormGeneric, softmax: softmaxGeneric, max: maxGeneric, sumExp: sumExpGeneric,
-	above: aboveGeneric, dequantS8: dequantizeS8Generic, add: addGeneric,
+	above: aboveGeneric, dequantS8: dequantizeS8Generic, add: addGeneric, mul: mulGeneric, scale: scaleGeneric,
+	gate: gateGeneric, gelu: geluGeneric, dequantS16: dequantizeS16Generic, float16: float16Generic, bfloat16: bfloat16Generic,
 }
 
 // dotGeneric sums in four lanes, so that long rows lose little precision.
@@ -140,5 +141,23 @@ func dequantizeS8Generic(dst []float32, q []int8, inverse float32) {
 func addGeneric(dst, x []float32) {
 	for i, v := range x {
 		dst[i] += v
+	}
+}
+
+func mulGeneric(dst, x []float32) {
+	for i, v := range x {
+		dst[i] *= v
+	}
+}
+
+func scaleGeneric(dst, x []float32, s float32) {
+	for i, v := range x {
+		dst[i] = v * s
+	}
+}
+
+func dequantizeS16Generic(dst []float32, q []int16, inverse float32) {
+	for i, v := range q {
+		dst[i] = float32(v) * inverse
 	}
 }

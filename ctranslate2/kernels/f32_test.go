@@ -431,7 +431,7 @@ func TestActivations(t *testing.T) {
 			a.apply(x)
 			for i, v := range x {
 				want := f(float64(in[i]))
-				within(t, fmt.Sprintf("activation %d of %v", a, in[i]), float64(v), want, math.Abs(want)+0.05, 2e-6)
+				within(t, fmt.Sprintf("activation %d of %v", a, in[i]), float64(v), want, math.Abs(want)+0.05, 4e-6)
 			}
 		}
 	})

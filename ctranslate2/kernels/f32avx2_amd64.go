@@ -11,7 +11,8 @@ import (
 var avx2F32 = f32Kernels{
 	gemmNT: gemmNTAVX2, gemmNN: gemmNNAVX2, dotRowsAt: dotRowsAtAVX2, weightedRowsAt: weightedRowsAtAVX2,
 	layerNorm: layerNormAVX2, rmsNorm: rmsNormAVX2, softmax: softmaxAVX2, max: maxAVX2, sumExp: sumExpAVX2,
-	above: aboveAVX2, dequantS8: dequantizeS8AVX2, add: addAVX2,
+	above: aboveAVX2, dequantS8: dequantizeS8AVX2, add: addAVX2, mul: mulAVX2, scale: scaleAVX2,
+	gate: gateAVX2, gelu: geluAVX2, dequantS16: dequantizeS16AVX2, float16: float16AVX2, bfloat16: bfloat16AVX2,
 }
 
 // dotTile is a kernel for a tile of gemmNT. Strides are in bytes.
@@ -131,3 +132,31 @@ func dequantizeS8AVX2(dst []float32, q []int8, inverse float32) {
 }
 
 func addAVX2(dst, x []float32) { avx2Add(unsafe.SliceData(dst), unsafe.SliceData(x), len(x)) }
+
+func mulAVX2(dst, x []float32) { avx2Mul(unsafe.SliceData(dst), unsafe.SliceData(x), len(x)) }
+
+func scaleAVX2(dst, x []float32, s float32) {
+	avx2Scale(unsafe.SliceData(dst), unsafe.SliceData(x), len(x), s)
+}
+
+func gateAVX2(x []float32, c1, c3 float32) { avx2Gate(unsafe.SliceData(x), len(x), c1, c3) }
+
+func geluAVX2(x []float32) { avx2GELU(unsafe.SliceData(x), len(x)) }
+
+func dequantizeS16AVX2(dst []float32, q []int16, inverse float32) {
+	n := len(q) &^ 7
+	avx2DequantizeS16(unsafe.SliceData(dst), unsafe.SliceData(q), n, inverse)
+	dequantizeS16Generic(dst[n:], q[n:], inverse)
+}
+
+func float16AVX2(dst []float32, src []uint16) {
+	n := len(src) &^ 7
+	avx2Float16(unsafe.SliceData(dst), unsafe.SliceData(src), n)
+	float16Generic(dst[n:], src[n:])
+}
+
+func bfloat16AVX2(dst []float32, src []uint16) {
+	n := len(src) &^ 7
+	avx2BFloat16(unsafe.SliceData(dst), unsafe.SliceData(src), n)
+	bfloat16Generic(dst[n:], src[n:])
+}

@@ -1544,6 +1544,181 @@ avx2Gate_done:
 	VZEROUPPER
 	RET
 
+// func avx2GELU(x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·avx2GELU(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), AX
+	MOVQ n+8(FP), CX
+	MOVQ CX, DX
+	SHRQ $0x03, DX
+	JZ   avx2GELU_tail
+
+avx2GELU_loop:
+	VMOVUPS      (AX), Y0
+	VMULPS       Y0, Y0, Y3
+	MOVL         $0xbf000000, BX
+	VMOVD        BX, X1
+	VBROADCASTSS X1, Y1
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      avx2Exp<>+0(SB), Y1
+	VMAXPS       Y3, Y1, Y3
+	VMOVUPS      avx2Exp<>+32(SB), Y1
+	VMINPS       Y3, Y1, Y3
+	VMULPS       avx2Exp<>+64(SB), Y3, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VFNMADD231PS avx2Exp<>+96(SB), Y1, Y3
+	VFNMADD231PS avx2Exp<>+128(SB), Y1, Y3
+	VMOVUPS      avx2Exp<>+160(SB), Y2
+	VFMADD213PS  avx2Exp<>+192(SB), Y3, Y2
+	VFMADD213PS  avx2Exp<>+224(SB), Y3, Y2
+	VFMADD213PS  avx2Exp<>+256(SB), Y3, Y2
+	VFMADD213PS  avx2Exp<>+288(SB), Y3, Y2
+	VFMADD213PS  avx2Exp<>+320(SB), Y3, Y2
+	VFMADD213PS  avx2Exp<>+352(SB), Y3, Y2
+	VFMADD213PS  avx2Exp<>+384(SB), Y3, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y3
+	VPSUBD       Y3, Y1, Y1
+	VPADDD       avx2Exp<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VPADDD       avx2Exp<>+416(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y3
+	MOVL         $0x7fffffff, BX
+	VMOVD        BX, X1
+	VBROADCASTSS X1, Y1
+	VANDPS       Y1, Y0, Y1
+	VMOVUPS      avx2Exp<>+384(SB), Y2
+	MOVL         $0x3e6d3388, BX
+	VMOVD        BX, X4
+	VBROADCASTSS X4, Y4
+	VFMADD231PS  Y4, Y1, Y2
+	VMOVUPS      avx2Exp<>+384(SB), Y1
+	VDIVPS       Y2, Y1, Y2
+	MOVL         $0x3f87dc22, BX
+	VMOVD        BX, X1
+	VBROADCASTSS X1, Y1
+	MOVL         $0xbfba00e3, BX
+	VMOVD        BX, X4
+	VBROADCASTSS X4, Y4
+	VFMADD213PS  Y4, Y2, Y1
+	MOVL         $0x3fb5f0e3, BX
+	VMOVD        BX, X4
+	VBROADCASTSS X4, Y4
+	VFMADD213PS  Y4, Y2, Y1
+	MOVL         $0xbe91a98e, BX
+	VMOVD        BX, X4
+	VBROADCASTSS X4, Y4
+	VFMADD213PS  Y4, Y2, Y1
+	MOVL         $0x3e827906, BX
+	VMOVD        BX, X4
+	VBROADCASTSS X4, Y4
+	VFMADD213PS  Y4, Y2, Y1
+	VMULPS       Y2, Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	MOVL         $0x40000000, BX
+	VMOVD        BX, X2
+	VBROADCASTSS X2, Y2
+	VSUBPS       Y1, Y2, Y2
+	VBLENDVPS    Y0, Y1, Y2, Y1
+	MOVL         $0x3f000000, BX
+	VMOVD        BX, X2
+	VBROADCASTSS X2, Y2
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $+32, AX
+	DECQ         DX
+	JNZ          avx2GELU_loop
+
+avx2GELU_tail:
+	ANDQ         $0x07, CX
+	JZ           avx2GELU_done
+	LEAQ         avx2TailMasks<>+0(SB), DX
+	NEGQ         CX
+	VMOVDQU      32(DX)(CX*4), Y0
+	VMASKMOVPS   (AX), Y0, Y1
+	VMULPS       Y1, Y1, Y4
+	MOVL         $0xbf000000, CX
+	VMOVD        CX, X2
+	VBROADCASTSS X2, Y2
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      avx2Exp<>+0(SB), Y2
+	VMAXPS       Y4, Y2, Y4
+	VMOVUPS      avx2Exp<>+32(SB), Y2
+	VMINPS       Y4, Y2, Y4
+	VMULPS       avx2Exp<>+64(SB), Y4, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS avx2Exp<>+96(SB), Y2, Y4
+	VFNMADD231PS avx2Exp<>+128(SB), Y2, Y4
+	VMOVUPS      avx2Exp<>+160(SB), Y3
+	VFMADD213PS  avx2Exp<>+192(SB), Y4, Y3
+	VFMADD213PS  avx2Exp<>+224(SB), Y4, Y3
+	VFMADD213PS  avx2Exp<>+256(SB), Y4, Y3
+	VFMADD213PS  avx2Exp<>+288(SB), Y4, Y3
+	VFMADD213PS  avx2Exp<>+320(SB), Y4, Y3
+	VFMADD213PS  avx2Exp<>+352(SB), Y4, Y3
+	VFMADD213PS  avx2Exp<>+384(SB), Y4, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y4
+	VPSUBD       Y4, Y2, Y2
+	VPADDD       avx2Exp<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VPADDD       avx2Exp<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVAPS      Y3, Y4
+	MOVL         $0x7fffffff, CX
+	VMOVD        CX, X2
+	VBROADCASTSS X2, Y2
+	VANDPS       Y2, Y1, Y2
+	VMOVUPS      avx2Exp<>+384(SB), Y3
+	MOVL         $0x3e6d3388, CX
+	VMOVD        CX, X5
+	VBROADCASTSS X5, Y5
+	VFMADD231PS  Y5, Y2, Y3
+	VMOVUPS      avx2Exp<>+384(SB), Y2
+	VDIVPS       Y3, Y2, Y3
+	MOVL         $0x3f87dc22, CX
+	VMOVD        CX, X2
+	VBROADCASTSS X2, Y2
+	MOVL         $0xbfba00e3, CX
+	VMOVD        CX, X5
+	VBROADCASTSS X5, Y5
+	VFMADD213PS  Y5, Y3, Y2
+	MOVL         $0x3fb5f0e3, CX
+	VMOVD        CX, X5
+	VBROADCASTSS X5, Y5
+	VFMADD213PS  Y5, Y3, Y2
+	MOVL         $0xbe91a98e, CX
+	VMOVD        CX, X5
+	VBROADCASTSS X5, Y5
+	VFMADD213PS  Y5, Y3, Y2
+	MOVL         $0x3e827906, CX
+	VMOVD        CX, X5
+	VBROADCASTSS X5, Y5
+	VFMADD213PS  Y5, Y3, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y4, Y2, Y2
+	MOVL         $0x40000000, CX
+	VMOVD        CX, X3
+	VBROADCASTSS X3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VBLENDVPS    Y1, Y2, Y3, Y2
+	MOVL         $0x3f000000, CX
+	VMOVD        CX, X3
+	VBROADCASTSS X3, Y3
+	VMULPS       Y3, Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+avx2GELU_done:
+	VZEROUPPER
+	RET
+
 // func avx2Add(dst *float32, x *float32, n int)
 // Requires: AVX
 TEXT ·avx2Add(SB), NOSPLIT, $0-24
@@ -1696,6 +1871,27 @@ avx2DequantizeS16_loop:
 	JNZ          avx2DequantizeS16_loop
 
 avx2DequantizeS16_done:
+	VZEROUPPER
+	RET
+
+// func avx2Float16(dst *float32, src *uint16, n int)
+// Requires: AVX, F16C
+TEXT ·avx2Float16(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x03, DX
+	JZ   avx2Float16_done
+
+avx2Float16_loop:
+	VCVTPH2PS (CX), Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $+32, AX
+	ADDQ      $+16, CX
+	DECQ      DX
+	JNZ       avx2Float16_loop
+
+avx2Float16_done:
 	VZEROUPPER
 	RET
 

@@ -53,6 +53,9 @@ func avx2ExpSum(x *float32, n int, top float32) float64
 func avx2Gate(x *float32, n int, c1 float32, c3 float32)
 
 //go:noescape
+func avx2GELU(x *float32, n int)
+
+//go:noescape
 func avx2Add(dst *float32, x *float32, n int)
 
 //go:noescape
@@ -66,6 +69,9 @@ func avx2DequantizeS8(dst *float32, src *int8, n int, inverse float32)
 
 //go:noescape
 func avx2DequantizeS16(dst *float32, src *int16, n int, inverse float32)
+
+//go:noescape
+func avx2Float16(dst *float32, src *uint16, n int)
 
 //go:noescape
 func avx2BFloat16(dst *float32, src *uint16, n int)

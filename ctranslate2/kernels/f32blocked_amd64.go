@@ -52,13 +52,17 @@ func blockedF32AVX512(out []float32, ldo int, packed []float32, m int, w *F32Wei
 	}
 }
 
-// ahead is the address of column n, to prefetch, and how many of its panel's
-// bytes to fetch in each of some steps; columns from n1 on are another's.
+// ahead is the address of column n, to prefetch, and how many bytes to move on
+// in each of some steps; columns from n1 on are another's.
 func (w *F32Weights) ahead(n, n1, steps int) (address, step uintptr) {
 	if n >= n1 {
 		return uintptr(unsafe.Pointer(unsafe.SliceData(w.Data))) + uintptr(4*(n1-1)*w.K), 0
 	}
-	return uintptr(unsafe.Pointer(unsafe.SliceData(w.Data))) + uintptr(4*n*w.K), uintptr(min(4*tileColumns*w.K/steps+1, 128))
+	step = 64
+	if 4*tileColumns*w.K/steps < 32 {
+		step = 16
+	}
+	return uintptr(unsafe.Pointer(unsafe.SliceData(w.Data))) + uintptr(4*n*w.K), step
 }
 
 func b2i(b bool) int {

@@ -26,7 +26,14 @@ type f32Kernels struct {
 	// threshold, or len(x).
 	above     func(x []float32, from int, threshold float32) int
 	dequantS8 func(dst []float32, q []int8, inverse float32)
-	add       func(dst, x []float32)
+	add, mul  func(dst, x []float32)
+	scale     func(dst, x []float32, s float32)
+	// gate replaces x by x·σ(x·(c1 + c3·x²)), gelu by x·Φ(x).
+	gate func(x []float32, c1, c3 float32)
+	gelu func(x []float32)
+
+	dequantS16        func(dst []float32, q []int16, inverse float32)
+	float16, bfloat16 func(dst []float32, src []uint16)
 	// blocked multiplies many rows; without products, gemmNT does that too.
 	blocked blockedF32
 }

@@ -106,6 +106,45 @@ func expSum() {
 	}
 }
 
+// gelu generates x·Φ(x) = x/2·(1 + erf(x/√2)), with erf(z) = 1 - t·p(t)·exp(-z²)
+// for z >= 0 and t = 1/(1 + 0.3275911·z): to 1.5e-7 (Abramowitz and Stegun 7.1.26).
+func gelu() {
+	const name = "avx2GELU"
+	text(name, "func(x *float32, n int)")
+	x, n := gp("x"), gp("n")
+	p := []float64{1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592}
+	loop8(name, n, func(mask *reg.VecVirtual) {
+		v, z, t, e := loadPS(mem{Base: x}, mask), YMM(), YMM(), YMM()
+		VMULPS(v, v, e)
+		VMULPS(constant(-0.5), e, e)
+		exp(e)
+		VANDPS(constantBits(0x7fffffff), v, z)
+		VMOVUPS(expConstant(expOne), t)
+		VFMADD231PS(constant(0.3275911/math.Sqrt2), z, t)
+		VDIVPS(t, expOnes(), t)
+		y := constant(p[0])
+		for _, c := range p[1:] {
+			VFMADD213PS(constant(c), t, y)
+		}
+		VMULPS(t, y, y)
+		VMULPS(e, y, y)
+		// y = 1 - erf(|x|/√2): 2Φ(x) is y below 0 and 2 - y above.
+		above := YMM()
+		VSUBPS(y, constant(2), above)
+		VBLENDVPS(v, y, above, y)
+		VMULPS(constant(0.5), v, v)
+		VMULPS(y, v, v)
+		storePS(v, mem{Base: x}, mask)
+	}, func() { spread(32, x) })
+	end()
+}
+
+func expOnes() reg.VecVirtual {
+	v := YMM()
+	VMOVUPS(expConstant(expOne), v)
+	return v
+}
+
 // gate generates x·σ(x·(c1 + c3·x²)): Swish, and GELU in two approximations.
 func gate() {
 	const name = "avx2Gate"

@@ -23,6 +23,7 @@ func main() {
 	above()
 	expSum()
 	gate()
+	gelu()
 	elementwise()
 	convert()
 	Generate()

@@ -9,9 +9,12 @@ import (
 )
 
 // constant spreads a float over a vector.
-func constant(x float64) reg.VecVirtual {
+func constant(x float64) reg.VecVirtual { return constantBits(math.Float32bits(float32(x))) }
+
+// constantBits spreads a dword over a vector.
+func constantBits(x uint32) reg.VecVirtual {
 	bits, v, y := GP32(), XMM(), YMM()
-	MOVL(operand.U32(math.Float32bits(float32(x))), bits)
+	MOVL(operand.U32(x), bits)
 	VMOVD(bits, v)
 	VBROADCASTSS(v, y)
 	return y
@@ -190,6 +193,7 @@ func convert() {
 	}
 	block("avx2DequantizeS8", "func(dst *float32, src *int8, n int, inverse float32)", 1, scaled(func(src mem, v reg.VecVirtual) { VPMOVSXBD(src, v) }))
 	block("avx2DequantizeS16", "func(dst *float32, src *int16, n int, inverse float32)", 2, scaled(func(src mem, v reg.VecVirtual) { VPMOVSXWD(src, v) }))
+	block("avx2Float16", "func(dst *float32, src *uint16, n int)", 2, func(src mem, v reg.VecVirtual) { VCVTPH2PS(src, v) })
 	block("avx2BFloat16", "func(dst *float32, src *uint16, n int)", 2, func(src mem, v reg.VecVirtual) {
 		VPMOVZXWD(src, v)
 		VPSLLD(imm(16), v, v)
