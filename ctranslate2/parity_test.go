@@ -13,7 +13,7 @@ import (
 
 // Bars of the comparison with CTranslate2. In float32 every token must be the
 // same. In int8 it agrees with itself, between its own instruction sets, no
-// better than this (see testdata/README.md).
+// better than testdata/golden/isas.json says (and testdata/README.md shows).
 const (
 	floatScoreTolerance = 1e-5
 	int8ScoreTolerance  = 1e-3
@@ -23,16 +23,25 @@ const (
 
 // TestParity compares every golden case with what CTranslate2 answered.
 func TestParity(t *testing.T) {
+	self := readSelfAgreement(t)
+	var greedy, beam agreement
 	for _, name := range goldenFiles(t) {
 		t.Run(name, func(t *testing.T) {
 			golden := readGolden(t, name)
+			var g, b agreement
 			for _, group := range groupCases(golden.Cases) {
 				t.Run(group[0].Dir+" as "+group[0].ComputeType, func(t *testing.T) {
-					testModel(t, name, golden.Sources, group)
+					testModel(t, name, golden.Sources, group, &g, &b)
 				})
 			}
+			g.check(t, "int8, beam 1", self.of(name+"/1", int8GreedyShare))
+			b.check(t, "int8, beam search", self.of(name+"/4", int8BeamShare))
+			greedy.add(g)
+			beam.add(b)
 		})
 	}
+	greedy.check(t, "int8, beam 1, all models", share{int8GreedyShare, self.least().Near})
+	beam.check(t, "int8, beam search, all models", share{int8BeamShare, self.least().Near})
 }
 
 // groupCases puts cases together that run on the same model and compute type.
@@ -60,16 +69,18 @@ func (c *goldenCase) quantized() bool {
 	return strings.HasPrefix(c.Dir, "int")
 }
 
-func testModel(t *testing.T, name string, sources [][]string, cases []goldenCase) {
+func testModel(t *testing.T, name string, sources [][]string, cases []goldenCase, greedy, beam *agreement) {
 	translator, err := ctranslate2.Open(filepath.Join("testdata", "models", name, cases[0].Dir), ctranslate2.Options{ComputeType: cases[0].ComputeType, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer translator.Close()
-	var greedy, beam agreement
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			a := compare(t, translator, sources[:c.N], &c)
+			if !c.quantized() {
+				return
+			}
 			if c.Options.BeamSize != nil && *c.Options.BeamSize == 1 {
 				greedy.add(a)
 			} else {
@@ -77,29 +88,29 @@ func testModel(t *testing.T, name string, sources [][]string, cases []goldenCase
 			}
 		})
 	}
-	if cases[0].quantized() {
-		greedy.check(t, "beam 1", int8GreedyShare)
-		beam.check(t, "beam search", int8BeamShare)
-	}
 }
 
-// agreement counts sources whose best hypothesis is CTranslate2's.
-type agreement struct{ same, all int }
+// agreement counts sources whose best hypothesis is CTranslate2's, and those
+// of them whose score is close too.
+type agreement struct{ near, same, all int }
 
 func (a *agreement) add(b agreement) {
+	a.near += b.near
 	a.same += b.same
 	a.all += b.all
 }
 
-func (a *agreement) check(t *testing.T, what string, share float64) {
+// check wants at least the given shares.
+func (a *agreement) check(t *testing.T, what string, want share) {
 	t.Helper()
 	if a.all == 0 {
 		return
 	}
-	got := float64(a.same) / float64(a.all)
-	t.Logf("%s: the best hypothesis is the same for %d of %d (%.2f %%)", what, a.same, a.all, 100*got)
-	if got < share {
-		t.Errorf("%s: the best hypothesis is the same for %.2f %%, want at least %.0f %%", what, 100*got, 100*share)
+	got := share{float64(a.same) / float64(a.all), float64(a.near) / float64(a.same)}
+	t.Logf("%s: the best hypothesis is the same for %d of %d (%.2f %%, want %.2f %%), its score within %g for %.2f %% (want %.2f %%)",
+		what, a.same, a.all, 100*got.Same, 100*want.Same, int8ScoreTolerance, 100*got.Near, 100*want.Near)
+	if got.Same < want.Same || got.Near < want.Near {
+		t.Errorf("%s: less agreement with CTranslate2 than wanted", what)
 	}
 }
 
@@ -130,8 +141,8 @@ func prefixOf(c *goldenCase, i int) []string {
 	return c.Prefix[i]
 }
 
-// compareBest counts the best hypothesis, whose score must be close if its
-// tokens are right, and checks the number of hypotheses.
+// compareBest counts the best hypothesis if its tokens are right, and if its
+// score is, and checks the number of hypotheses.
 func compareBest(got *ctranslate2.Result, want *goldenResult, a *agreement) string {
 	if len(got.Hypotheses) != len(want.Hypotheses) || len(got.Scores) != len(want.Scores) {
 		return fmt.Sprintf("%d hypotheses and %d scores, want %d and %d", len(got.Hypotheses), len(got.Scores), len(want.Hypotheses), len(want.Scores))
@@ -140,8 +151,8 @@ func compareBest(got *ctranslate2.Result, want *goldenResult, a *agreement) stri
 		return ""
 	}
 	a.same++
-	if len(want.Scores) > 0 && !near(got.Scores[0], want.Scores[0], int8ScoreTolerance) {
-		return fmt.Sprintf("score %v, want %v", got.Scores[0], want.Scores[0])
+	if len(want.Scores) == 0 || near(got.Scores[0], want.Scores[0], int8ScoreTolerance) {
+		a.near++
 	}
 	return ""
 }

@@ -146,3 +146,43 @@ func readGolden(t *testing.T, name string) *goldenFile {
 	}
 	return &g
 }
+
+// share is how often a best hypothesis is the same, and how often its score is
+// near where it is.
+type share struct{ Same, Near float64 }
+
+// selfAgreement is how far CTranslate2 agrees with itself between instruction
+// sets at the least, in int8, by "model/beam size".
+type selfAgreement map[string]share
+
+func readSelfAgreement(t *testing.T) selfAgreement {
+	t.Helper()
+	data, err := os.ReadFile("testdata/golden/isas.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s selfAgreement
+	if err := json.Unmarshal(data, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// of returns what is wanted of a model: the bar, or less where CTranslate2
+// itself reaches less.
+func (s selfAgreement) of(key string, bar float64) share {
+	own, ok := s[key]
+	if !ok {
+		return share{bar, s.least().Near}
+	}
+	return share{min(bar, own.Same), own.Near}
+}
+
+// least returns the lowest shares of all.
+func (s selfAgreement) least() share {
+	least := share{1, 1}
+	for _, own := range s {
+		least = share{min(least.Same, own.Same), min(least.Near, own.Near)}
+	}
+	return least
+}

@@ -5,6 +5,7 @@ converted by the real converter. Only the tokenizer is a stand-in: the
 converter wants no more of it than the vocabulary and the special tokens.
 """
 
+import copy
 import dataclasses
 import math
 import os
@@ -14,7 +15,6 @@ import torch
 import transformers
 from ctranslate2.converters import TransformersConverter
 
-SEED = 20240517
 VOCABULARY = 256
 
 _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
@@ -51,6 +51,7 @@ class Family:
     before: list = dataclasses.field(default_factory=list)  # source framing
     after: list = dataclasses.field(default_factory=lambda: ["</s>"])
     prefixes: list = None  # target prefixes, taken in turn; None: no prefix
+    seed: int = 1  # one that gives varied results
     gain: float = 2.0  # of linear layers
     feed_gain: float = None  # of feed-forward layers, if another
     positions: float = 0.5  # deviation of learned positions
@@ -78,17 +79,17 @@ def _ids(tokens, start, **more):
                 decoder_start_token_id=tokens.index(start), **more)
 
 
-def _m2m(name, languages, d):
+def _m2m(name, languages, d, seed):
     tokens = _vocabulary(_FAIRSEQ, languages + ["<mask>"])
     config = transformers.M2M100Config(**_dims(d), **_ids(tokens, "</s>", bos_token_id=0), scale_embedding=True)
     return Family(name, config, transformers.M2M100ForConditionalGeneration, Tokenizer(tokens),
-                  before=languages[:1], prefixes=[[l] for l in languages[1:]])
+                  before=languages[:1], prefixes=[[l] for l in languages[1:]], seed=seed)
 
 
 def _marian():
     tokens = _vocabulary(["</s>", "<unk>"], ["<pad>"])
     config = transformers.MarianConfig(**_dims(32, activation_function="swish"), **_ids(tokens, "<pad>"), scale_embedding=True)
-    return Family("marian", config, transformers.MarianMTModel, Tokenizer(tokens), gain=3.0, feed_gain=1.5, embedding=2.0, end=2.6)
+    return Family("marian", config, transformers.MarianMTModel, Tokenizer(tokens), seed=9, gain=1.0, feed_gain=1.5, end=2.3)
 
 
 def _mbart():
@@ -97,14 +98,14 @@ def _mbart():
     config = transformers.MBartConfig(**_dims(32, activation_function="gelu"), **_ids(tokens, "</s>", bos_token_id=0),
                                       scale_embedding=True, normalize_before=True, normalize_embedding=True)
     return Family("mbart", config, transformers.MBartForConditionalGeneration, Tokenizer(tokens),
-                  after=["</s>", "en_XX"], prefixes=[["fr_XX"], ["sw_KE"]], positions=4.0, end=1.5)
+                  after=["</s>", "en_XX"], prefixes=[["fr_XX"], ["sw_KE"]], seed=8, positions=4.0, end=1.5)
 
 
 def _bart():
     tokens = _vocabulary(_FAIRSEQ, ["<mask>"])
     config = transformers.BartConfig(**_dims(32, activation_function="gelu"), **_ids(tokens, "</s>", bos_token_id=0),
                                      normalize_before=False, normalize_embedding=True)
-    return Family("bart", config, transformers.BartForConditionalGeneration, Tokenizer(tokens), before=["<s>"], gain=3.0, feed_gain=1.5, positions=1.0, embedding=2.0, end=3.0)
+    return Family("bart", config, transformers.BartForConditionalGeneration, Tokenizer(tokens), before=["<s>"], seed=13, gain=1.0, feed_gain=1.5, end=3.0)
 
 
 def _pegasus():
@@ -126,19 +127,19 @@ def families():
     flores = ["eng_Latn", "fra_Latn", "swh_Latn", "zho_Hant"]
     madlad = _t5("madlad", ["<unk>", "<pad>", "</s>"], ["<2en>", "<2fr>", "<2sw>"], feed_forward_proj="gated-gelu")
     madlad.before, madlad.tied, madlad.end = ["<2fr>"], False, 1.5
-    return [_m2m("nllb", flores, 64), _m2m("m2m100", ["__en__", "__fr__", "__sw__"], 32), _marian(), _mbart(), _bart(), _pegasus(),
+    return [_m2m("nllb", flores, 64, 20240517), _m2m("m2m100", ["__en__", "__fr__", "__sw__"], 32, 2), _marian(), _mbart(), _bart(), _pegasus(),
             _t5("t5", ["<pad>", "</s>", "<unk>"], [], feed_forward_proj="relu"), madlad]
 
 
 def _randomize(model, family):
     """Draws weights that give varied outputs: the default initialization makes a model that hardly looks at its input."""
-    generator = torch.Generator().manual_seed(SEED)
+    generator = torch.Generator().manual_seed(family.seed)
     end = family.config.eos_token_id
     seen = set()
     for name, p in sorted(model.state_dict(keep_vars=True).items()):
-        if p.data_ptr() in seen or not p.is_floating_point() or "embed_positions" in name and "weight" not in name:
+        if id(p) in seen or not p.is_floating_point() or "embed_positions" in name and "weight" not in name:
             continue
-        seen.add(p.data_ptr())
+        seen.add(id(p))  # tied weights have several names
         noise = torch.randn(p.shape, generator=generator)
         d = p.shape[-1]
         if "embed_positions" in name:
@@ -191,7 +192,7 @@ class _Converter(TransformersConverter):
 
 def convert(family, quantizations, output):
     """Writes output/<quantization>/ for each; None is called float32."""
-    torch.manual_seed(SEED)
+    torch.manual_seed(family.seed)
     model = family.model(family.config).eval()
     if not family.tied:
         # This version of transformers ties what the configuration of an older one unties.
@@ -201,4 +202,5 @@ def convert(family, quantizations, output):
     with tempfile.TemporaryDirectory() as folder:
         model.config.save_pretrained(folder)
         for quantization in quantizations:
-            _Converter(folder, model, family.tokenizer).convert(os.path.join(output, quantization), quantization=quantization, force=True)
+            # The converter quantizes weights in place.
+            _Converter(folder, copy.deepcopy(model), family.tokenizer).convert(os.path.join(output, quantization), quantization=quantization, force=True)

@@ -58,8 +58,9 @@ def prefixes(policy, family, n, pieces):
     return out
 
 
-def matrix(family, frequent, pairs, start_in_prefix):
+def matrix(family, frequent, pairs):
     """Option sets as (name, options, prefix policy)."""
+
     def case(name, policy="default", **options):
         return name, options, policy
 
@@ -88,13 +89,15 @@ def matrix(family, frequent, pairs, start_in_prefix):
     cases += both("replaced unknowns", "unknown", replace_unknowns=True, **SINGLE)
     cases += both("no scores", return_scores=False)
     cases += both("prefix of one", "one") + both("prefix of three", "three") + both("mixed prefixes", "mixed") + both("unknown in prefix", "unknown")
-    if not start_in_prefix:
+    if not family["start_in_prefix"]:
         cases += both("no prefix", "none")
     cases += both("prefix longer than the limit", "three", max_decoding_length=2)
     for beta in (0.1, 0.5):
         cases += both("prefix bias %g" % beta, "mixed", prefix_bias_beta=beta)
     cases += [case("top-1 sampling", sampling_topk=1, sampling_temperature=0.5, sampling_topp=0.9, **GREEDY)]
-    for policy in ("default", "mixed"):
+    # CTranslate2 4.8.1 computes a prefix of several tokens at once for alternatives, with wrong relative positions (T5) and
+    # without the embeddings' scale if it starts from a zero embedding (Marian).
+    for policy in ("default", "mixed" if family["name"] == "nllb" else "one"):
         cases += [case("alternatives, %s" % policy, policy, return_alternatives=True, num_hypotheses=5, **GREEDY),
                   case("alternatives beam, %s" % policy, policy, return_alternatives=True, num_hypotheses=3, **BEAM),
                   case("alternatives, probable, %s" % policy, policy, return_alternatives=True, num_hypotheses=5,
@@ -153,7 +156,7 @@ def golden(family, folder):
     if family.get("matrix"):
         frequent, pairs = common(baseline)
         for directory in ["float32"] + (["int8"] if family["name"] == "nllb" else []):
-            for name, options, policy in matrix(family, frequent, pairs, family.get("start_in_prefix", False)):
+            for name, options, policy in matrix(family, frequent, pairs):
                 add(directory, name, options, policy, MATRIX_SEQUENCES)
     return cases
 
@@ -201,24 +204,29 @@ def isa_worker():
 
 
 def compare_isas(made):
-    """A table of how often CTranslate2 agrees with itself between instruction sets, on the int8 models."""
-    tasks = "".join(json.dumps(dict(path=os.path.join(HERE, "models", f["name"], "int8"), sources=f["sources"],
-                                    prefix=prefixes("default", f, SEQUENCES, f["pieces"]))) + "\n" for f in made)
+    """A table of how often CTranslate2 agrees with itself between instruction sets."""
+    runs = [(f, dtype) for dtype in ("float32", "int8") for f in made]
+    tasks = "".join(json.dumps(dict(path=os.path.join(HERE, "models", f["name"], dtype), sources=f["sources"],
+                                    prefix=prefixes("default", f, SEQUENCES, f["pieces"]))) + "\n" for f, dtype in runs)
     results = {}
     for isa in ISAS:
         env = dict(os.environ, CT2_FORCE_CPU_ISA=isa)
         out = subprocess.run([sys.executable, __file__, "--isa-worker"], input=tasks, text=True, env=env, check=True, capture_output=True)
         results[isa] = [json.loads(line) for line in out.stdout.splitlines()]
-    rows = ["| model | beam | " + " | ".join("%s/%s" % p for p in isa_pairs()) + " | largest score difference |",
-            "|---|---|" + "---|" * (len(isa_pairs()) + 1)]
-    for i, f in enumerate(made):
+    limits = {}
+    rows = ["| model | type | beam | " + " | ".join("%s/%s" % p for p in isa_pairs()) + " | scores within 1e-3 | largest score difference |",
+            "|---|---|---|" + "---|" * (len(isa_pairs()) + 2)]
+    for i, (f, dtype) in enumerate(runs):
         for j, beam in enumerate((1, 4)):
-            worst, shares = 0.0, []
-            for a, b in isa_pairs():
-                same, difference = agreement(results[a][i][j], results[b][i][j])
-                shares.append("%.1f %%" % (100 * same))
-                worst = max(worst, difference)
-            rows.append("| %s | %d | %s | %.1e |" % (f["name"], beam, " | ".join(shares), worst))
+            pairs = [agreement(results[a][i][j], results[b][i][j]) for a, b in isa_pairs()]
+            if dtype == "int8":
+                limits["%s/%d" % (f["name"], beam)] = dict(same=min(same for same, _, _ in pairs), near=min(near for _, near, _ in pairs))
+            rows.append("| %s | %s | %d | %s | %.1f %% | %.1e |" % (
+                f["name"], dtype, beam, " | ".join("%.1f %%" % (100 * same) for same, _, _ in pairs),
+                100 * min(near for _, near, _ in pairs), max(worst for _, _, worst in pairs)))
+    with open(os.path.join(HERE, "golden", "isas.json"), "w") as f:
+        json.dump(limits, f, indent=1, sort_keys=True)
+        f.write("\n")
     return "\n".join(rows)
 
 
@@ -227,8 +235,10 @@ def isa_pairs():
 
 
 def agreement(a, b):
+    """How often the best hypothesis is the same; how often its score is, and the largest difference, where it is."""
     same = [i for i in range(len(a)) if a[i]["t"][0] == b[i]["t"][0]]
-    return len(same) / len(a), max((abs(a[i]["s"][0] - b[i]["s"][0]) for i in same), default=0.0)
+    differences = [abs(a[i]["s"][0] - b[i]["s"][0]) for i in same]
+    return len(same) / len(a), sum(d <= 1e-3 for d in differences) / len(same), max(differences)
 
 
 def main():
