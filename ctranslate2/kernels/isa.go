@@ -14,7 +14,7 @@ const (
 	AVX2                  // AVX2 and FMA
 	AVXVNNI               // AVX2, FMA and AVX-VNNI
 	AVX512VNNI            // AVX-512 F, BW, DQ, VL and VNNI
-	NEON                  // arm64 with dot product
+	NEON                  // arm64
 )
 
 var isaNames = [...]string{"generic", "avx2", "avxvnni", "avx512vnni", "neon"}
