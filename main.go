@@ -39,6 +39,8 @@ func commands() []command {
 		{"detect", "detect the language of each line of a file or standard input", runDetect},
 		{"ct2", "translate lines of tokens with a CTranslate2 model", runCT2},
 		{"bench", "measure the runtime on a model or on one of NLLB's sizes", runBench},
+		{"config", "print the configuration in force", runConfig},
+		{"healthcheck", "ask the running service whether it is ready", runHealthcheck},
 		{"version", "print the version", runVersion},
 	}
 }

@@ -9,8 +9,7 @@ the training part is converted to int8 into models/.
 """
 
 import argparse
-import json
-import math
+import copy
 import os
 import random
 import shutil
@@ -87,7 +86,7 @@ class Data:
         """Endless batches of (source, target) of like lengths."""
         while True:
             pairs = []
-            rows = [v for r in self.rows for v in variants(r, False, self.rng)] + [v for p in self.phrases for v in variants(p, True, self.rng) for _ in range(3)]
+            rows = [v for r in self.rows for v in variants(r, False, self.rng)] + [v for p in self.phrases for v in variants(p, True, self.rng) for _ in range(12)]
             for r in rows:
                 s, t = self.rng.sample(range(3), 2)
                 src = [self.ids[LANGUAGES[s]]] + self.encode(source_noise(r[s], self.rng)) + [2]
@@ -119,10 +118,6 @@ def build(vocab, a):
                           attention_dropout=0.0, activation_dropout=0.0, encoder_layerdrop=0.0, decoder_layerdrop=0.0, scale_embedding=True, activation_function="relu",
                           bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2, forced_eos_token_id=None, tie_word_embeddings=True)
     return M2M100ForConditionalGeneration(config)
-
-
-def learning_rate(step, a):
-    return a.lr * min(step / a.warmup, 1.0)
 
 
 def train(a):
@@ -181,16 +176,13 @@ def convert(model, vocab, a):
     """The converter's own loader and quantization, on a model in memory."""
     from ctranslate2.converters.transformers import M2M100Loader
 
-    loader = M2M100Loader()
-    was = model.training
-    model.eval()
-    spec = loader(model, NLLBTokenizer(vocab))
+    # The loader changes the weights that it is given.
+    spec = M2M100Loader()(copy.deepcopy(model).eval(), NLLBTokenizer(vocab))
     spec.validate()
     spec.optimize(quantization="int8")
     shutil.rmtree(MODEL, ignore_errors=True)
     os.makedirs(MODEL)
     spec.save(MODEL)
-    model.train(was)
 
 
 class NLLBTokenizer:
