@@ -66,7 +66,7 @@ func (c *goldenCase) quantized() bool {
 	if c.ComputeType != "default" {
 		return c.ComputeType == "int8"
 	}
-	return strings.HasPrefix(c.Dir, "int")
+	return strings.Contains(c.Dir, "int")
 }
 
 func testModel(t *testing.T, name string, sources [][]string, cases []goldenCase, greedy, beam *agreement) {
@@ -142,10 +142,10 @@ func prefixOf(c *goldenCase, i int) []string {
 }
 
 // compareBest counts the best hypothesis if its tokens are right, and if its
-// score is, and checks the number of hypotheses.
+// score is. The others, and even their number, depend on the last bits.
 func compareBest(got *ctranslate2.Result, want *goldenResult, a *agreement) string {
-	if len(got.Hypotheses) != len(want.Hypotheses) || len(got.Scores) != len(want.Scores) {
-		return fmt.Sprintf("%d hypotheses and %d scores, want %d and %d", len(got.Hypotheses), len(got.Scores), len(want.Hypotheses), len(want.Scores))
+	if len(got.Hypotheses) == 0 || len(want.Scores) > 0 && len(got.Scores) != len(got.Hypotheses) {
+		return fmt.Sprintf("%d hypotheses and %d scores", len(got.Hypotheses), len(got.Scores))
 	}
 	if strings.Join(got.Hypotheses[0], " ") != want.Hypotheses[0] {
 		return ""

@@ -175,7 +175,7 @@ func (s selfAgreement) of(key string, bar float64) share {
 	if !ok {
 		return share{bar, s.least().Near}
 	}
-	return share{min(bar, own.Same), own.Near}
+	return share{min(bar, own.Same), s.least().Near}
 }
 
 // least returns the lowest shares of all.

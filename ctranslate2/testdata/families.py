@@ -83,7 +83,7 @@ def _m2m(name, languages, d, seed):
     tokens = _vocabulary(_FAIRSEQ, languages + ["<mask>"])
     config = transformers.M2M100Config(**_dims(d), **_ids(tokens, "</s>", bos_token_id=0), scale_embedding=True)
     return Family(name, config, transformers.M2M100ForConditionalGeneration, Tokenizer(tokens),
-                  before=languages[:1], prefixes=[[l] for l in languages[1:]], seed=seed)
+                  before=languages[:1], prefixes=[[l] for l in languages[1:]], seed=seed, gain=1.5)
 
 
 def _marian():
@@ -110,7 +110,7 @@ def _bart():
 
 def _pegasus():
     tokens = _vocabulary(["<pad>", "</s>", "<unk>"], [])
-    config = transformers.PegasusConfig(**_dims(48, activation_function="relu"), **_ids(tokens, "<pad>"), scale_embedding=True,
+    config = transformers.PegasusConfig(**_dims(32, activation_function="relu"), **_ids(tokens, "<pad>"), scale_embedding=True,
                                         normalize_before=True, normalize_embedding=False)
     return Family("pegasus", config, transformers.PegasusForConditionalGeneration, Tokenizer(tokens))
 
@@ -127,7 +127,7 @@ def families():
     flores = ["eng_Latn", "fra_Latn", "swh_Latn", "zho_Hant"]
     madlad = _t5("madlad", ["<unk>", "<pad>", "</s>"], ["<2en>", "<2fr>", "<2sw>"], feed_forward_proj="gated-gelu")
     madlad.before, madlad.tied, madlad.end = ["<2fr>"], False, 1.5
-    return [_m2m("nllb", flores, 64, 20240517), _m2m("m2m100", ["__en__", "__fr__", "__sw__"], 32, 2), _marian(), _mbart(), _bart(), _pegasus(),
+    return [_m2m("nllb", flores, 48, 3), _m2m("m2m100", ["__en__", "__fr__", "__sw__"], 32, 10), _marian(), _mbart(), _bart(), _pegasus(),
             _t5("t5", ["<pad>", "</s>", "<unk>"], [], feed_forward_proj="relu"), madlad]
 
 

@@ -148,8 +148,10 @@ def golden(family, folder):
     for directory in family["dtypes"]:
         first = add(directory, "greedy", GREEDY)
         add(directory, "beam 4", BEAM)
-        if directory == family["dtypes"][0]:
+        if directory == "float32":
             baseline = first
+        if family.get("attention"):
+            add(directory, "attention", dict(return_attention=True, **GREEDY), "one")
     for directory, compute_type in family.get("conversions", []):
         add(directory, "greedy", GREEDY, compute_type=compute_type)
         add(directory, "beam 4", BEAM, compute_type=compute_type)
@@ -206,7 +208,7 @@ def isa_worker():
 def compare_isas(made):
     """A table of how often CTranslate2 agrees with itself between instruction sets."""
     runs = [(f, dtype) for dtype in ("float32", "int8") for f in made]
-    tasks = "".join(json.dumps(dict(path=os.path.join(HERE, "models", f["name"], dtype), sources=f["sources"],
+    tasks = "".join(json.dumps(dict(path=os.path.join(HERE, "models", f["name"], f.get("stem", "") + dtype), sources=f["sources"],
                                     prefix=prefixes("default", f, SEQUENCES, f["pieces"]))) + "\n" for f, dtype in runs)
     results = {}
     for isa in ISAS:
@@ -245,14 +247,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("family", nargs="*")
     parser.add_argument("--isa-worker", action="store_true")
-    parser.add_argument("--isas", action="store_true", help="only compare the instruction sets")
     args = parser.parse_args()
     if args.isa_worker:
         return isa_worker()
     import families
-    import openmt
-    if args.isas:
-        return print(compare_isas([describe(f) for f in families.families() if not args.family or f.name in args.family]))
+    import specs
     made = []
     for f in families.families():
         if args.family and f.name not in args.family:
@@ -262,7 +261,7 @@ def main():
         families.convert(f, d["dtypes"], folder)
         write(d, folder)
         made.append(d)
-    for d, make in openmt.families():
+    for d, make in specs.models():
         if args.family and d["name"] not in args.family:
             continue
         folder = os.path.join(HERE, "models", d["name"])
@@ -270,6 +269,7 @@ def main():
         make(folder)
         d["sources"] = sources(d["pieces"], d["before"], d["after"], d["name"], [[], ["</s>"], ["<s>"], ["<s>", "</s>"]])
         write(d, folder)
+        made.append(d)
     if not args.family:
         with open(os.path.join(HERE, "README.md.in")) as f:
             text = f.read()
