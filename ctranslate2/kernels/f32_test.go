@@ -498,6 +498,7 @@ func TestLinearF32Allocations(t *testing.T) {
 // FuzzRow compares each tier with the reference on rows of any bits.
 func FuzzRow(f *testing.F) {
 	f.Add([]byte("\x00\x00\x80\x7f\x01\x00\x00\x00\x00\x00\xc0\x7f\xff\xff\x7f\x7f"))
+	f.Add([]byte("000\x000000001X000C")) // 7.8e14, whose exp overflows
 	f.Fuzz(func(t *testing.T, data []byte) {
 		x := fenced[float32](t, len(data)/4)
 		for i := range x {

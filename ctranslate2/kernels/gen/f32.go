@@ -374,13 +374,13 @@ func scans() {
 // polynomial for |r| <= ln 2/2 (Cody and Waite's reduction; minimax
 // coefficients as in Cephes).
 type exponential struct {
-	log2e, ln2hi, ln2lo, low reg.VecVirtual
-	p                        []reg.VecVirtual
+	log2e, ln2hi, ln2lo, low, high reg.VecVirtual
+	p                              []reg.VecVirtual
 }
 
 func newExponential() exponential {
 	f := func(x float64) reg.VecVirtual { return constant(math.Float32bits(float32(x))) }
-	e := exponential{log2e: f(math.Log2E), ln2hi: f(0.693359375), ln2lo: f(-2.12194440e-4), low: f(-104)}
+	e := exponential{log2e: f(math.Log2E), ln2hi: f(0.693359375), ln2lo: f(-2.12194440e-4), low: f(-104), high: f(89)}
 	for _, c := range []float64{1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5, 1, 1} {
 		e.p = append(e.p, f(c))
 	}
@@ -390,6 +390,7 @@ func newExponential() exponential {
 func (e exponential) apply(v reg.VecVirtual) {
 	n, y := ZMM(), ZMM()
 	VMAXPS(v, e.low, v) // NaN stays
+	VMINPS(v, e.high, v)
 	VMULPS(e.log2e, v, n)
 	VRNDSCALEPS(imm(8), n, n)
 	VFNMADD231PS(e.ln2hi, n, v)
