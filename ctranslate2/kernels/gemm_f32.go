@@ -52,7 +52,7 @@ type blockedF32 struct {
 }
 
 // blockedRows is the number of rows from which packing them pays.
-const blockedRows = 9
+const blockedRows = 32
 
 // GemmNT computes dst[i][j] = alpha · a[i]·b[j] for m rows of a and n rows of b,
 // of k each. A result depends on its two rows only.
