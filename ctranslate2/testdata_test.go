@@ -173,16 +173,7 @@ func readSelfAgreement(t *testing.T) selfAgreement {
 func (s selfAgreement) of(key string, bar float64) share {
 	own, ok := s[key]
 	if !ok {
-		return share{bar, s.least().Near}
+		return share{bar, int8NearShare}
 	}
-	return share{min(bar, own.Same), s.least().Near}
-}
-
-// least returns the lowest shares of all.
-func (s selfAgreement) least() share {
-	least := share{1, 1}
-	for _, own := range s {
-		least = share{min(least.Same, own.Same), min(least.Near, own.Near)}
-	}
-	return least
+	return share{min(bar, own.Same), min(int8NearShare, own.Near)}
 }

@@ -148,7 +148,7 @@ def golden(family, folder):
     for directory in family["dtypes"]:
         first = add(directory, "greedy", GREEDY)
         add(directory, "beam 4", BEAM)
-        if directory == "float32":
+        if directory == family["dtypes"][0]:
             baseline = first
         if family.get("attention"):
             add(directory, "attention", dict(return_attention=True, **GREEDY), "one")

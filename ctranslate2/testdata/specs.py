@@ -155,21 +155,28 @@ def _base():
     return Filler(15, 100, 100).model(spec, tied=True)
 
 
-def _legacy(folder):
-    """One model in every older binary version, in float32 and in int8."""
-    vocabulary = _vocabulary(100)
-    for version in range(1, 6):
-        for dtype in DTYPES:
+# Models of each binary version. Those before version 5 cut activations to int8 instead of rounding them.
+_CUTTING = ["v1-float32", "v1-int8", "v2-float32", "v3-int8", "v4-float32", "v4-int8"]
+_ROUNDING = ["v5-float32", "v5-int8"]
+
+
+def _legacy(names):
+    def make(folder):
+        vocabulary = _vocabulary(100)
+        for name in names:
+            version, dtype = int(name[1]), name[3:]
             spec = _base()
             spec.register_source_vocabulary(vocabulary)
             spec.register_target_vocabulary(vocabulary)
             spec.validate()
             spec.optimize(quantization=dtype)
-            path = os.path.join(folder, "v%d-%s" % (version, dtype))
+            path = os.path.join(folder, name)
             os.makedirs(path)
             with open(os.path.join(path, "shared_vocabulary.txt"), "w") as f:
                 f.write("".join(t + "\n" for t in vocabulary))
             write_binary(spec, version, os.path.join(path, "model.bin"))
+
+    return make
 
 
 # Spec revisions that were current with each binary version, and names that the attributes then had.
@@ -252,7 +259,7 @@ def models():
         return dict(name=name, before=[], after=list(after), prefixes=prefixes, pieces=families.PIECES[:110], dtypes=dtypes,
                     start_in_prefix=prefixes is not None, **more)
 
-    legacy = ["v%d-%s" % (v, t) for v in range(1, 6) for t in DTYPES]
     return [(describe("relative", attention=True), _relative), (describe("gated", after=()), _gated),
-            (describe("postnorm", prefixes=[["<s>"], ["ba"]], attention=True), _postnorm),
-            (describe("projected"), _projected), (describe("legacy", dtypes=legacy, stem="v5-"), _legacy)]
+            (describe("postnorm", prefixes=[["<s>"], ["ba"]], attention=True), _postnorm), (describe("projected"), _projected),
+            (describe("cutting", dtypes=_CUTTING, stem="v4-"), _legacy(_CUTTING)),
+            (describe("version5", dtypes=_ROUNDING, stem="v5-"), _legacy(_ROUNDING))]
