@@ -121,7 +121,7 @@ func (b *beamSearch) advance(s *sequence) bool {
 		s.err = ErrDiverged
 		return true
 	}
-	if first && s.params.anyPrefix && s.params.PrefixBiasBeta == 0 {
+	if first && s.params.anyPrefix && s.params.PrefixBiasBeta == 0 && !s.params.ReturnAlternatives {
 		b.penalizeEnds(s.params, picked)
 	}
 	b.updateDivergence(s, picked, step)

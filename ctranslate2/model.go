@@ -49,6 +49,7 @@ func buildModel(fsys fs.FS, data []byte, computeType string) (*model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (model.bin)", err)
 	}
+	bin.upgrade()
 	config, err := loadConfig(fsys)
 	if err != nil {
 		return nil, err
@@ -59,7 +60,6 @@ func buildModel(fsys fs.FS, data []byte, computeType string) (*model, error) {
 	}
 	l := &loader{bin: bin, used: map[*Variable]bool{}, compute: compute, epsilon: config.LayerNormEpsilon, weights: map[*Variable]*weights{}}
 	root := scope{l: l}
-	bin.upgrade()
 	if bin.version < 6 {
 		config.legacyConfig(root)
 	}

@@ -118,8 +118,6 @@ func (p *pool) close() {
 	}
 }
 
-var sink byte
-
 // pause waits for some tens of nanoseconds. It is a function with a frame of
 // its own so that its prologue lets the scheduler in: a loop over assembly
 // alone can't be preempted and would hold up the garbage collector.
@@ -128,5 +126,5 @@ var sink byte
 func pause() {
 	var frame [256]byte
 	spinPause()
-	sink = frame[len(isaNames)]
+	runtime.KeepAlive(&frame)
 }
