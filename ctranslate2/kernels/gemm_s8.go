@@ -41,8 +41,9 @@ type s8Kernels struct {
 	// products to c [rows][ldc]. next is the first column of the thread's next
 	// chunk, to prefetch, or -1.
 	products func(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n1, next int)
-	// blocked is products for many rows: it packs each panel of columns once
-	// and hands the rows' products to the epilogue while they are in the cache.
+	// blocked computes columns n0..n1 of all rows, where these are many, into
+	// out: it reads each column once and hands the products to the epilogue
+	// while they are in the cache. c has room for 2·blockRows rows of products.
 	blocked func(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []float32, ldo int)
 	// dequantizeRow is dst[j] = float(c[j])·inverse/scale[j] (+ bias[j]), at
 	// least 0 if relu, (+ residual[j]).
@@ -130,8 +131,8 @@ func (t *s8Task) Do(thread, _ int) {
 func (t *s8Task) columns(thread, n0, n1, next int) {
 	m, width := t.a.Rows, n1-n0
 	out, ldo := t.dst, t.ldd
-	scratch := t.e.Scratch(thread, 4*(blockRows*(t.chunk+tileSlack)+t.outFloats()))
-	c := int32s(scratch)[:blockRows*(t.chunk+tileSlack)]
+	scratch := t.e.Scratch(thread, 4*(2*blockRows*(t.chunk+tileSlack)+t.outFloats()))
+	c := int32s(scratch)[:2*blockRows*(t.chunk+tileSlack)]
 	if t.sink != nil {
 		out, ldo = floats(scratch)[len(c):], t.chunk
 	} else {

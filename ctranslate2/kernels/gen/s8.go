@@ -9,17 +9,17 @@ import (
 )
 
 // dotTiles are rows × columns of the products straight from stored weights.
-var dotTiles = [][2]int{{1, 8}, {2, 8}, {3, 8}, {4, 4}, {5, 4}, {6, 4}, {7, 3}, {8, 2}, {4, 6}, {1, 4}, {2, 4}, {3, 4}, {4, 2}, {5, 2}, {6, 2}, {7, 2}, {1, 1}, {4, 1}}
+var dotTiles = [][2]int{{1, 8}, {2, 8}, {3, 8}, {4, 4}, {5, 4}, {6, 4}, {7, 3}, {8, 2}, {8, 3}, {6, 3}, {1, 4}, {2, 4}, {3, 4}, {4, 2}, {5, 2}, {6, 2}, {7, 2}, {1, 1}}
 
 // dotS8 generates c[i][j] = Σ a[i][k]·b[j][k] + add[j] for mr rows of bytes and
 // nr rows of weights. Strides are in bytes. The last k%64 bytes of b are read
-// with a mask; a must be readable up to the next multiple of 64. Meanwhile the
-// nr·k bytes at pf are fetched, in the order of their addresses.
+// with a mask; a must be readable up to the next multiple of 64. Meanwhile, for
+// each 64 of k, nr lines at pf are fetched, and pf moves on by pfstep.
 func dotS8(mr, nr int) {
 	name := fmt.Sprintf("dotS8_%dx%d", mr, nr)
-	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)")
+	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)")
 	Pragma("noescape")
-	a, b, pf := gp("a"), gp("b"), gp("pf")
+	a, b, pf, pfstep := gp("a"), gp("b"), gp("pf"), gp("pfstep")
 	var lda, ldb reg.GPVirtual
 	if mr > 1 {
 		lda = gp("lda")
@@ -38,7 +38,7 @@ func dotS8(mr, nr int) {
 	dotStep(as, bs, acc, mr, nr, nil, pf)
 	as.advance(64)
 	bs.advance(64)
-	ADDQ(operand.I32(64*nr), pf)
+	ADDQ(pfstep, pf)
 	DECQ(n)
 	JNZ(label(name + "_loop"))
 	Label(name + "_tail")
