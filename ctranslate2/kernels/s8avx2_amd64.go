@@ -28,15 +28,18 @@ func quantizeRowAVX2(dst []uint8, x []float32, truncate bool) float32 {
 	return inverse
 }
 
+// vexTile is a product of a block of rows and some columns.
+type vexTile func(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
+
 // vexTiles are products straight from stored weights, by rows. All but the last
 // column of a matrix pass through tiles of the same number of columns.
 type vexTiles struct {
-	tiles   []directTile // by rows, less 1
-	single  tileS8       // one row and one column
-	minimum int          // the least depth
+	tiles   []vexTile // by rows, less 1
+	single  vexTile   // one row and one column
+	minimum int       // the least depth
 }
 
-var avx2Tiles = vexTiles{[]directTile{{avx2DotS8_1x4, 4}, {avx2DotS8_2x4, 4}}, avx2DotS8_1x1, 16}
+var avx2Tiles = vexTiles{[]vexTile{avx2DotS8_1x4, avx2DotS8_2x4}, avx2DotS8_1x1, 16}
 
 func productsAVX2(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n1, next int) {
 	avx2Tiles.products(c, ldc, a, w, n0, n1, next)
@@ -56,7 +59,7 @@ func (v *vexTiles) products(c []int32, ldc int, a *QuantizedRows, w *S8Weights, 
 		pf := w.ahead(n+nr, n1, next)
 		for r, rows := 0, 0; r < a.Rows; r += rows {
 			rows = v.height(a.Rows - r)
-			v.tiles[rows-1].fn(&a.Data[r*a.Stride], a.Stride, &w.Data[n*k], k, k, &c[r*ldc+n-n0], 4*ldc, &w.Comp[n], pf)
+			v.tiles[rows-1](&a.Data[r*a.Stride], a.Stride, &w.Data[n*k], k, k, &c[r*ldc+n-n0], 4*ldc, &w.Comp[n], pf)
 			pf = w.ahead(n, n1, n) // which is in the cache
 		}
 	}
