@@ -17,6 +17,9 @@ func machineTiers() []tier {
 	if hasAVX512VNNI() {
 		all = append(all, tier{AVX512VNNI, avx512S8, avx512F32})
 	}
+	if cpu.X86.HasAVXVNNI && cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		all = append(all, tier{AVXVNNI, avxVNNIS8, avx2F32})
+	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
 		all = append(all, tier{AVX2, avx2S8, avx2F32})
 	}

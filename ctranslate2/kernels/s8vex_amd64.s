@@ -478,6 +478,884 @@ avx2DotS8_1x1_done:
 	VZEROUPPER
 	RET
 
+// func vnniDotS8_1x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniDotS8_1x4(SB), NOSPLIT, $0-72
+	MOVQ  a+0(FP), AX
+	MOVQ  b+16(FP), CX
+	MOVQ  ldb+24(FP), DX
+	LEAQ  (CX)(DX*2), BX
+	ADDQ  DX, BX
+	MOVQ  pf+64(FP), SI
+	MOVQ  k+32(FP), DI
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	MOVQ  DI, R8
+	SHRQ  $0x06, R8
+	JZ    vnniDotS8_1x4_few
+
+vnniDotS8_1x4_loop:
+	VMOVDQU    (AX), Y4
+	VMOVDQU    (CX), Y5
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xc5
+	VMOVDQU    (CX)(DX*1), Y5
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xcd
+	VMOVDQU    (CX)(DX*2), Y5
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xd5
+	VMOVDQU    (BX), Y5
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xdd
+	VMOVDQU    32(AX), Y4
+	VMOVDQU    32(CX), Y5
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xc5
+	VMOVDQU    32(CX)(DX*1), Y5
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xcd
+	VMOVDQU    32(CX)(DX*2), Y5
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xd5
+	VMOVDQU    32(BX), Y5
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xdd
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 128(SI)
+	PREFETCHT0 192(SI)
+	ADDQ       $+64, AX
+	ADDQ       $+64, CX
+	ADDQ       $+64, BX
+	ADDQ       $+256, SI
+	DECQ       R8
+	JNZ        vnniDotS8_1x4_loop
+
+vnniDotS8_1x4_few:
+	ANDQ $0x3f, DI
+
+vnniDotS8_1x4_next:
+	CMPQ    DI, $0x20
+	JLT     vnniDotS8_1x4_tail
+	VMOVDQU (AX), Y4
+	VMOVDQU (CX), Y5
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x5d
+	BYTE    $0x50
+	BYTE    $0xc5
+	VMOVDQU (CX)(DX*1), Y5
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x5d
+	BYTE    $0x50
+	BYTE    $0xcd
+	VMOVDQU (CX)(DX*2), Y5
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x5d
+	BYTE    $0x50
+	BYTE    $0xd5
+	VMOVDQU (BX), Y5
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x5d
+	BYTE    $0x50
+	BYTE    $0xdd
+	ADDQ    $+32, AX
+	ADDQ    $+32, CX
+	ADDQ    $+32, BX
+	SUBQ    $0x20, DI
+	JMP     vnniDotS8_1x4_next
+
+vnniDotS8_1x4_tail:
+	TESTQ   DI, DI
+	JZ      vnniDotS8_1x4_done
+	LEAQ    s8ByteMasks<>+0(SB), SI
+	ADDQ    DI, SI
+	ADDQ    DI, AX
+	ADDQ    DI, CX
+	ADDQ    DI, BX
+	VMOVDQU -32(AX), Y4
+	VMOVDQU -32(CX), Y5
+	VPAND   (SI), Y5, Y5
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x5d
+	BYTE    $0x50
+	BYTE    $0xc5
+	VMOVDQU -32(CX)(DX*1), Y5
+	VPAND   (SI), Y5, Y5
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x5d
+	BYTE    $0x50
+	BYTE    $0xcd
+	VMOVDQU -32(CX)(DX*2), Y5
+	VPAND   (SI), Y5, Y5
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x5d
+	BYTE    $0x50
+	BYTE    $0xd5
+	VMOVDQU -32(BX), Y5
+	VPAND   (SI), Y5, Y5
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x5d
+	BYTE    $0x50
+	BYTE    $0xdd
+
+vnniDotS8_1x4_done:
+	MOVQ         c+40(FP), AX
+	MOVQ         add+56(FP), CX
+	VPHADDD      Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPHADDD      Y2, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X15
+	VPADDD       X15, X0, X0
+	VPADDD       (CX), X0, X0
+	VMOVDQU      X0, (AX)
+	VZEROUPPER
+	RET
+
+// func vnniDotS8_2x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniDotS8_2x4(SB), NOSPLIT, $0-72
+	MOVQ  a+0(FP), AX
+	MOVQ  lda+8(FP), CX
+	MOVQ  b+16(FP), DX
+	MOVQ  ldb+24(FP), BX
+	LEAQ  (DX)(BX*2), SI
+	ADDQ  BX, SI
+	MOVQ  pf+64(FP), DI
+	MOVQ  k+32(FP), R8
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	MOVQ  R8, R9
+	SHRQ  $0x06, R9
+	JZ    vnniDotS8_2x4_few
+
+vnniDotS8_2x4_loop:
+	VMOVDQU    (AX), Y8
+	VMOVDQU    (AX)(CX*1), Y9
+	VMOVDQU    (DX), Y10
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x3d
+	BYTE       $0x50
+	BYTE       $0xc2
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x35
+	BYTE       $0x50
+	BYTE       $0xe2
+	VMOVDQU    (DX)(BX*1), Y10
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x3d
+	BYTE       $0x50
+	BYTE       $0xca
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x35
+	BYTE       $0x50
+	BYTE       $0xea
+	VMOVDQU    (DX)(BX*2), Y10
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x3d
+	BYTE       $0x50
+	BYTE       $0xd2
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x35
+	BYTE       $0x50
+	BYTE       $0xf2
+	VMOVDQU    (SI), Y10
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x3d
+	BYTE       $0x50
+	BYTE       $0xda
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x35
+	BYTE       $0x50
+	BYTE       $0xfa
+	VMOVDQU    32(AX), Y8
+	VMOVDQU    32(AX)(CX*1), Y9
+	VMOVDQU    32(DX), Y10
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x3d
+	BYTE       $0x50
+	BYTE       $0xc2
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x35
+	BYTE       $0x50
+	BYTE       $0xe2
+	VMOVDQU    32(DX)(BX*1), Y10
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x3d
+	BYTE       $0x50
+	BYTE       $0xca
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x35
+	BYTE       $0x50
+	BYTE       $0xea
+	VMOVDQU    32(DX)(BX*2), Y10
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x3d
+	BYTE       $0x50
+	BYTE       $0xd2
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x35
+	BYTE       $0x50
+	BYTE       $0xf2
+	VMOVDQU    32(SI), Y10
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x3d
+	BYTE       $0x50
+	BYTE       $0xda
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x35
+	BYTE       $0x50
+	BYTE       $0xfa
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	ADDQ       $+64, AX
+	ADDQ       $+64, DX
+	ADDQ       $+64, SI
+	ADDQ       $+256, DI
+	DECQ       R9
+	JNZ        vnniDotS8_2x4_loop
+
+vnniDotS8_2x4_few:
+	ANDQ $0x3f, R8
+
+vnniDotS8_2x4_next:
+	CMPQ    R8, $0x20
+	JLT     vnniDotS8_2x4_tail
+	VMOVDQU (AX), Y8
+	VMOVDQU (AX)(CX*1), Y9
+	VMOVDQU (DX), Y10
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x3d
+	BYTE    $0x50
+	BYTE    $0xc2
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x35
+	BYTE    $0x50
+	BYTE    $0xe2
+	VMOVDQU (DX)(BX*1), Y10
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x3d
+	BYTE    $0x50
+	BYTE    $0xca
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x35
+	BYTE    $0x50
+	BYTE    $0xea
+	VMOVDQU (DX)(BX*2), Y10
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x3d
+	BYTE    $0x50
+	BYTE    $0xd2
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x35
+	BYTE    $0x50
+	BYTE    $0xf2
+	VMOVDQU (SI), Y10
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x3d
+	BYTE    $0x50
+	BYTE    $0xda
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x35
+	BYTE    $0x50
+	BYTE    $0xfa
+	ADDQ    $+32, AX
+	ADDQ    $+32, DX
+	ADDQ    $+32, SI
+	SUBQ    $0x20, R8
+	JMP     vnniDotS8_2x4_next
+
+vnniDotS8_2x4_tail:
+	TESTQ   R8, R8
+	JZ      vnniDotS8_2x4_done
+	LEAQ    s8ByteMasks<>+0(SB), DI
+	ADDQ    R8, DI
+	ADDQ    R8, AX
+	ADDQ    R8, DX
+	ADDQ    R8, SI
+	VMOVDQU -32(AX), Y8
+	VMOVDQU -32(AX)(CX*1), Y9
+	VMOVDQU -32(DX), Y10
+	VPAND   (DI), Y10, Y10
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x3d
+	BYTE    $0x50
+	BYTE    $0xc2
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x35
+	BYTE    $0x50
+	BYTE    $0xe2
+	VMOVDQU -32(DX)(BX*1), Y10
+	VPAND   (DI), Y10, Y10
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x3d
+	BYTE    $0x50
+	BYTE    $0xca
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x35
+	BYTE    $0x50
+	BYTE    $0xea
+	VMOVDQU -32(DX)(BX*2), Y10
+	VPAND   (DI), Y10, Y10
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x3d
+	BYTE    $0x50
+	BYTE    $0xd2
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x35
+	BYTE    $0x50
+	BYTE    $0xf2
+	VMOVDQU -32(SI), Y10
+	VPAND   (DI), Y10, Y10
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x3d
+	BYTE    $0x50
+	BYTE    $0xda
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x35
+	BYTE    $0x50
+	BYTE    $0xfa
+
+vnniDotS8_2x4_done:
+	MOVQ         c+40(FP), AX
+	MOVQ         add+56(FP), CX
+	VPHADDD      Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPHADDD      Y2, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X15
+	VPADDD       X15, X0, X0
+	VPADDD       (CX), X0, X0
+	VMOVDQU      X0, (AX)
+	MOVQ         ldc+48(FP), DX
+	ADDQ         DX, AX
+	VPHADDD      Y5, Y4, Y4
+	VPHADDD      Y7, Y6, Y6
+	VPHADDD      Y6, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X15
+	VPADDD       X15, X4, X4
+	VPADDD       (CX), X4, X4
+	VMOVDQU      X4, (AX)
+	VZEROUPPER
+	RET
+
+// func vnniDotS8_3x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniDotS8_3x4(SB), NOSPLIT, $0-72
+	MOVQ  a+0(FP), AX
+	MOVQ  lda+8(FP), CX
+	MOVQ  b+16(FP), DX
+	MOVQ  ldb+24(FP), BX
+	LEAQ  (DX)(BX*2), SI
+	ADDQ  BX, SI
+	MOVQ  pf+64(FP), DI
+	MOVQ  k+32(FP), R8
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
+	VPXOR Y10, Y10, Y10
+	VPXOR Y11, Y11, Y11
+	MOVQ  R8, R9
+	SHRQ  $0x06, R9
+	JZ    vnniDotS8_3x4_few
+
+vnniDotS8_3x4_loop:
+	VMOVDQU    (AX), Y12
+	VMOVDQU    (AX)(CX*1), Y13
+	VMOVDQU    (AX)(CX*2), Y14
+	VMOVDQU    (DX), Y15
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x1d
+	BYTE       $0x50
+	BYTE       $0xc7
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x15
+	BYTE       $0x50
+	BYTE       $0xe7
+	BYTE       $0xc4
+	BYTE       $0x42
+	BYTE       $0x0d
+	BYTE       $0x50
+	BYTE       $0xc7
+	VMOVDQU    (DX)(BX*1), Y15
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x1d
+	BYTE       $0x50
+	BYTE       $0xcf
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x15
+	BYTE       $0x50
+	BYTE       $0xef
+	BYTE       $0xc4
+	BYTE       $0x42
+	BYTE       $0x0d
+	BYTE       $0x50
+	BYTE       $0xcf
+	VMOVDQU    (DX)(BX*2), Y15
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x1d
+	BYTE       $0x50
+	BYTE       $0xd7
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x15
+	BYTE       $0x50
+	BYTE       $0xf7
+	BYTE       $0xc4
+	BYTE       $0x42
+	BYTE       $0x0d
+	BYTE       $0x50
+	BYTE       $0xd7
+	VMOVDQU    (SI), Y15
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x1d
+	BYTE       $0x50
+	BYTE       $0xdf
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x15
+	BYTE       $0x50
+	BYTE       $0xff
+	BYTE       $0xc4
+	BYTE       $0x42
+	BYTE       $0x0d
+	BYTE       $0x50
+	BYTE       $0xdf
+	VMOVDQU    32(AX), Y12
+	VMOVDQU    32(AX)(CX*1), Y13
+	VMOVDQU    32(AX)(CX*2), Y14
+	VMOVDQU    32(DX), Y15
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x1d
+	BYTE       $0x50
+	BYTE       $0xc7
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x15
+	BYTE       $0x50
+	BYTE       $0xe7
+	BYTE       $0xc4
+	BYTE       $0x42
+	BYTE       $0x0d
+	BYTE       $0x50
+	BYTE       $0xc7
+	VMOVDQU    32(DX)(BX*1), Y15
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x1d
+	BYTE       $0x50
+	BYTE       $0xcf
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x15
+	BYTE       $0x50
+	BYTE       $0xef
+	BYTE       $0xc4
+	BYTE       $0x42
+	BYTE       $0x0d
+	BYTE       $0x50
+	BYTE       $0xcf
+	VMOVDQU    32(DX)(BX*2), Y15
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x1d
+	BYTE       $0x50
+	BYTE       $0xd7
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x15
+	BYTE       $0x50
+	BYTE       $0xf7
+	BYTE       $0xc4
+	BYTE       $0x42
+	BYTE       $0x0d
+	BYTE       $0x50
+	BYTE       $0xd7
+	VMOVDQU    32(SI), Y15
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x1d
+	BYTE       $0x50
+	BYTE       $0xdf
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x15
+	BYTE       $0x50
+	BYTE       $0xff
+	BYTE       $0xc4
+	BYTE       $0x42
+	BYTE       $0x0d
+	BYTE       $0x50
+	BYTE       $0xdf
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	ADDQ       $+64, AX
+	ADDQ       $+64, DX
+	ADDQ       $+64, SI
+	ADDQ       $+256, DI
+	DECQ       R9
+	JNZ        vnniDotS8_3x4_loop
+
+vnniDotS8_3x4_few:
+	ANDQ $0x3f, R8
+
+vnniDotS8_3x4_next:
+	CMPQ    R8, $0x20
+	JLT     vnniDotS8_3x4_tail
+	VMOVDQU (AX), Y12
+	VMOVDQU (AX)(CX*1), Y13
+	VMOVDQU (AX)(CX*2), Y14
+	VMOVDQU (DX), Y15
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x1d
+	BYTE    $0x50
+	BYTE    $0xc7
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x15
+	BYTE    $0x50
+	BYTE    $0xe7
+	BYTE    $0xc4
+	BYTE    $0x42
+	BYTE    $0x0d
+	BYTE    $0x50
+	BYTE    $0xc7
+	VMOVDQU (DX)(BX*1), Y15
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x1d
+	BYTE    $0x50
+	BYTE    $0xcf
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x15
+	BYTE    $0x50
+	BYTE    $0xef
+	BYTE    $0xc4
+	BYTE    $0x42
+	BYTE    $0x0d
+	BYTE    $0x50
+	BYTE    $0xcf
+	VMOVDQU (DX)(BX*2), Y15
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x1d
+	BYTE    $0x50
+	BYTE    $0xd7
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x15
+	BYTE    $0x50
+	BYTE    $0xf7
+	BYTE    $0xc4
+	BYTE    $0x42
+	BYTE    $0x0d
+	BYTE    $0x50
+	BYTE    $0xd7
+	VMOVDQU (SI), Y15
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x1d
+	BYTE    $0x50
+	BYTE    $0xdf
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x15
+	BYTE    $0x50
+	BYTE    $0xff
+	BYTE    $0xc4
+	BYTE    $0x42
+	BYTE    $0x0d
+	BYTE    $0x50
+	BYTE    $0xdf
+	ADDQ    $+32, AX
+	ADDQ    $+32, DX
+	ADDQ    $+32, SI
+	SUBQ    $0x20, R8
+	JMP     vnniDotS8_3x4_next
+
+vnniDotS8_3x4_tail:
+	TESTQ   R8, R8
+	JZ      vnniDotS8_3x4_done
+	LEAQ    s8ByteMasks<>+0(SB), DI
+	ADDQ    R8, DI
+	ADDQ    R8, AX
+	ADDQ    R8, DX
+	ADDQ    R8, SI
+	VMOVDQU -32(AX), Y12
+	VMOVDQU -32(AX)(CX*1), Y13
+	VMOVDQU -32(AX)(CX*2), Y14
+	VMOVDQU -32(DX), Y15
+	VPAND   (DI), Y15, Y15
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x1d
+	BYTE    $0x50
+	BYTE    $0xc7
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x15
+	BYTE    $0x50
+	BYTE    $0xe7
+	BYTE    $0xc4
+	BYTE    $0x42
+	BYTE    $0x0d
+	BYTE    $0x50
+	BYTE    $0xc7
+	VMOVDQU -32(DX)(BX*1), Y15
+	VPAND   (DI), Y15, Y15
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x1d
+	BYTE    $0x50
+	BYTE    $0xcf
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x15
+	BYTE    $0x50
+	BYTE    $0xef
+	BYTE    $0xc4
+	BYTE    $0x42
+	BYTE    $0x0d
+	BYTE    $0x50
+	BYTE    $0xcf
+	VMOVDQU -32(DX)(BX*2), Y15
+	VPAND   (DI), Y15, Y15
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x1d
+	BYTE    $0x50
+	BYTE    $0xd7
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x15
+	BYTE    $0x50
+	BYTE    $0xf7
+	BYTE    $0xc4
+	BYTE    $0x42
+	BYTE    $0x0d
+	BYTE    $0x50
+	BYTE    $0xd7
+	VMOVDQU -32(SI), Y15
+	VPAND   (DI), Y15, Y15
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x1d
+	BYTE    $0x50
+	BYTE    $0xdf
+	BYTE    $0xc4
+	BYTE    $0xc2
+	BYTE    $0x15
+	BYTE    $0x50
+	BYTE    $0xff
+	BYTE    $0xc4
+	BYTE    $0x42
+	BYTE    $0x0d
+	BYTE    $0x50
+	BYTE    $0xdf
+
+vnniDotS8_3x4_done:
+	MOVQ         c+40(FP), AX
+	MOVQ         add+56(FP), CX
+	VPHADDD      Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPHADDD      Y2, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X15
+	VPADDD       X15, X0, X0
+	VPADDD       (CX), X0, X0
+	VMOVDQU      X0, (AX)
+	MOVQ         ldc+48(FP), DX
+	ADDQ         DX, AX
+	VPHADDD      Y5, Y4, Y4
+	VPHADDD      Y7, Y6, Y6
+	VPHADDD      Y6, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X15
+	VPADDD       X15, X4, X4
+	VPADDD       (CX), X4, X4
+	VMOVDQU      X4, (AX)
+	MOVQ         ldc+48(FP), DX
+	ADDQ         DX, AX
+	VPHADDD      Y9, Y8, Y8
+	VPHADDD      Y11, Y10, Y10
+	VPHADDD      Y10, Y8, Y8
+	VEXTRACTI128 $0x01, Y8, X15
+	VPADDD       X15, X8, X8
+	VPADDD       (CX), X8, X8
+	VMOVDQU      X8, (AX)
+	VZEROUPPER
+	RET
+
+// func vnniDotS8_1x1(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniDotS8_1x1(SB), NOSPLIT, $0-72
+	MOVQ  a+0(FP), AX
+	MOVQ  b+16(FP), CX
+	MOVQ  pf+64(FP), DX
+	MOVQ  k+32(FP), BX
+	VPXOR Y0, Y0, Y0
+	MOVQ  BX, SI
+	SHRQ  $0x06, SI
+	JZ    vnniDotS8_1x1_few
+
+vnniDotS8_1x1_loop:
+	VMOVDQU    (AX), Y1
+	VMOVDQU    (CX), Y2
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x75
+	BYTE       $0x50
+	BYTE       $0xc2
+	VMOVDQU    32(AX), Y1
+	VMOVDQU    32(CX), Y2
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x75
+	BYTE       $0x50
+	BYTE       $0xc2
+	PREFETCHT0 (DX)
+	ADDQ       $+64, AX
+	ADDQ       $+64, CX
+	ADDQ       $+64, DX
+	DECQ       SI
+	JNZ        vnniDotS8_1x1_loop
+
+vnniDotS8_1x1_few:
+	ANDQ $0x3f, BX
+
+vnniDotS8_1x1_next:
+	CMPQ    BX, $0x20
+	JLT     vnniDotS8_1x1_tail
+	VMOVDQU (AX), Y1
+	VMOVDQU (CX), Y2
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x75
+	BYTE    $0x50
+	BYTE    $0xc2
+	ADDQ    $+32, AX
+	ADDQ    $+32, CX
+	SUBQ    $0x20, BX
+	JMP     vnniDotS8_1x1_next
+
+vnniDotS8_1x1_tail:
+	TESTQ   BX, BX
+	JZ      vnniDotS8_1x1_done
+	LEAQ    s8ByteMasks<>+0(SB), DX
+	ADDQ    BX, DX
+	ADDQ    BX, AX
+	ADDQ    BX, CX
+	VMOVDQU -32(AX), Y1
+	VMOVDQU -32(CX), Y2
+	VPAND   (DX), Y2, Y2
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x75
+	BYTE    $0x50
+	BYTE    $0xc2
+
+vnniDotS8_1x1_done:
+	MOVQ         c+40(FP), AX
+	MOVQ         add+56(FP), CX
+	VPHADDD      Y0, Y0, Y0
+	VPHADDD      Y0, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X15
+	VPADDD       X15, X0, X0
+	VMOVD        (CX), X15
+	VPADDD       X15, X0, X0
+	VMOVD        X0, (AX)
+	VZEROUPPER
+	RET
+
 // func avx2AbsMax(x *float32, n int) float32
 // Requires: AVX, AVX2, SSE
 TEXT ·avx2AbsMax(SB), NOSPLIT, $0-20

@@ -14,6 +14,18 @@ func avx2DotS8_2x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int
 func avx2DotS8_1x1(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
+func vnniDotS8_1x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
+
+//go:noescape
+func vnniDotS8_2x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
+
+//go:noescape
+func vnniDotS8_3x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
+
+//go:noescape
+func vnniDotS8_1x1(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
+
+//go:noescape
 func avx2AbsMax(x *float32, n int) float32
 
 //go:noescape

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -18,7 +19,7 @@ type instructions struct {
 	width  int // bytes that a register holds when multiplied
 	// loadA and loadB read width bytes into a register.
 	loadA, loadB func(m mem, y int)
-	// mask clears bytes of a register that loadB would fill.
+	// loadMasked is loadB of the bytes under a mask.
 	loadMasked func(m, mask mem, y int)
 	// multiply adds the products of unsigned a and signed b to acc, using t.
 	multiply func(a, b, acc, t int)
@@ -39,6 +40,28 @@ var avx2 = instructions{
 		VPMADDWD(y[a], y[b], y[t])
 		VPADDD(y[t], y[acc], y[acc])
 	},
+}
+
+// vnni has VPDPBUSD, for which no register is needed.
+var vnni = instructions{
+	prefix: "vnni",
+	width:  32,
+	loadA:  func(m mem, i int) { VMOVDQU(m, y[i]) },
+	loadB:  func(m mem, i int) { VMOVDQU(m, y[i]) },
+	loadMasked: func(m, mask mem, i int) {
+		VMOVDQU(m, y[i])
+		VPAND(mask, y[i], y[i])
+	},
+	multiply: func(a, b, acc, _ int) { dpbusd(b, a, acc) },
+}
+
+// dpbusd writes VPDPBUSD acc += u8(a)·s8(b) in its VEX form, while the assembler
+// knows that of AVX-512 only: C4, R̅X̅B̅ and map 0F38, W0 v̅v̅v̅v̅ L1 prefix 66, 50, ModRM.
+func dpbusd(b, a, acc int) {
+	code := []int{0xc4, (^acc>>3&1)<<7 | 1<<6 | (^b>>3&1)<<5 | 2, (^a&15)<<3 | 1<<2 | 1, 0x50, 3<<6 | (acc&7)<<3 | b&7}
+	for _, x := range code {
+		Instruction(&ir.Instruction{Opcode: "BYTE", Operands: []operand.Op{operand.U8(x)}})
+	}
 }
 
 // bytesOfMask is 32 bytes of zeros and 32 of ones.

@@ -15,6 +15,9 @@ func main() {
 	for _, t := range [][2]int{{1, 4}, {2, 4}, {1, 1}} {
 		avx2.dot(t[0], t[1])
 	}
+	for _, t := range [][2]int{{1, 4}, {2, 4}, {3, 4}, {1, 1}} {
+		vnni.dot(t[0], t[1])
+	}
 	absMax()
 	quantize(false)
 	quantize(true)

@@ -1,0 +1,54 @@
+package kernels
+
+import (
+	"fmt"
+	"testing"
+)
+
+// BenchmarkLinearS8 multiplies by the matrices of a distilled NLLB model, from
+// weights so many that the caches do not hold them. GB/s are of weights read,
+// GOPS of products and sums.
+func BenchmarkLinearS8(b *testing.B) {
+	defer Use("")
+	for _, isa := range Available() {
+		if isa == Generic {
+			continue
+		}
+		for _, s := range [][2]int{{1024, 1024}, {4096, 1024}, {1024, 4096}, {256206, 1024}} {
+			for _, m := range []int{1, 4, 8, 16, 32, 128} {
+				b.Run(fmt.Sprintf("%v/%dx%d/m%d", isa, s[0], s[1], m), func(b *testing.B) { benchmarkLinearS8(b, isa, m, s[0], s[1]) })
+			}
+		}
+	}
+}
+
+func benchmarkLinearS8(b *testing.B, isa ISA, m, n, k int) {
+	if err := Use(isa.String()); err != nil {
+		b.Fatal(err)
+	}
+	e := NewExecutor(DefaultThreads())
+	defer e.Close()
+	var all []*S8Weights
+	for size := 0; size < 64<<20; size += n * k {
+		data, scale := make([]int8, n*k), make([]float32, n)
+		for i := range data {
+			data[i] = int8(i%255 - 127)
+		}
+		for i := range scale {
+			scale[i] = 1000
+		}
+		all = append(all, NewS8Weights(data, n, k, scale))
+	}
+	e.Compensate(all...)
+	var q QuantizedRows
+	dst := make([]float32, m*n)
+	e.Quantize(&q, make([]float32, m*k), k, m, k, false)
+	next := 0
+	for b.Loop() {
+		e.LinearS8(dst, n, &q, all[next%len(all)], nil)
+		next++
+	}
+	perSecond := float64(b.N) / b.Elapsed().Seconds()
+	b.ReportMetric(perSecond*float64(n*k)/1e9, "GB/s")
+	b.ReportMetric(perSecond*float64(2*m*n*k)/1e9, "GOPS")
+}
