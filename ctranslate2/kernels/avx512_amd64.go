@@ -164,22 +164,61 @@ func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []fl
 	panel := (*int8)(unsafe.Pointer(ptr(pack)))
 	blocks := (m + blockRows - 1) / blockRows
 	height := (m + blocks - 1) / blocks
-	step := prefetchStep(blocks)
 	for n := n0; n < n1; n += panelColumns {
 		p := min(n, w.N-panelColumns)
 		packS8(&w.Data[p*w.K], w.K, w.K, panel, 128)
 		packS8(&w.Data[(p+16)*w.K], w.K, w.K, (*int8)(unsafe.Add(unsafe.Pointer(panel), 64)), 128)
-		pf := w.ahead(n+panelColumns, n1, next)
+		pf, step := w.ahead(n+panelColumns, n1, next), prefetchStep(blocks)
+		end := pf + uintptr(panelColumns*w.K)
 		columns := min(panelColumns, n1-n)
 		for r := 0; r < m; r += height {
 			rows := min(height, m-r)
 			panelKernels[rows](&t.a.Data[r*t.a.Stride], t.a.Stride, panel, k4, &c[0], &w.Comp[p], pf, step)
-			pf += uintptr(k4/4*4) * step
+			if pf += uintptr(k4/4*4) * step; pf >= end { // all of it is under way
+				pf, step = uintptr(unsafe.Pointer(panel)), 0
+			}
+			if columns == panelColumns && t.tileEpilogue(out[r*ldo+n-n0:], ldo, c, r, rows, n) {
+				continue
+			}
 			for i := range rows {
 				t.epilogue(out[(r+i)*ldo+n-n0:][:columns], c[i*panelColumns+n-p:], r+i, n)
 			}
 		}
 	}
+}
+
+var noBias [panelColumns]float32
+
+// tileEpilogue turns the products of some rows and a whole panel, columns n..,
+// into out. It reports false where the epilogue is more than it does.
+func (t *s8Task) tileEpilogue(out []float32, ldo int, c []int32, r, rows, n int) bool {
+	bias, floor, act := &noBias[0], float32(math.Inf(-1)), None
+	var residual *float32
+	ldr := 0
+	if ep := t.ep; ep != nil {
+		act = ep.Activation
+		if ep.Bias != nil {
+			bias = ptr(ep.Bias[n : n+panelColumns])
+		}
+		if ep.Residual != nil {
+			ldr = ep.ResidualStride
+			residual = ptr(ep.Residual[r*ldr+n : (r+rows-1)*ldr+n+panelColumns])
+		}
+	}
+	if act != None && act != ReLU {
+		return false
+	}
+	if act == ReLU {
+		floor = 0
+	}
+	_ = out[(rows-1)*ldo+panelColumns-1]
+	scale, inverse := ptr(t.w.Scale[n:n+panelColumns]), &t.a.InvScale[r]
+	if residual != nil {
+		dequantTileResidual(ptr(out), 4*ldo, ptr(c), rows, inverse, floor, scale, bias, residual, 4*ldr)
+	} else {
+		dequantTile(ptr(out), 4*ldo, ptr(c), rows, inverse, floor, scale, bias, nil, 0)
+	}
+	return true
 }
 
 // prefetchStep spreads the prefetch of a panel's 32·k bytes over the blocks of

@@ -5198,6 +5198,91 @@ dequantS32BiasResidual_done:
 	VZEROUPPER
 	RET
 
+// func dequantTile(dst *float32, ldd int, c *int32, rows int, inverse *float32, floor float32, scale *float32, bias *float32, residual *float32, ldr int)
+// Requires: AVX, AVX512F
+TEXT ·dequantTile(SB), NOSPLIT, $0-80
+	MOVQ         dst+0(FP), AX
+	MOVQ         ldd+8(FP), CX
+	MOVQ         c+16(FP), DX
+	MOVQ         rows+24(FP), BX
+	MOVQ         inverse+32(FP), SI
+	VBROADCASTSS floor+40(FP), Z0
+	MOVQ         scale+48(FP), DI
+	MOVQ         bias+56(FP), R8
+	VMOVUPS      (DI), Z1
+	VMOVUPS      (R8), Z2
+	VMOVUPS      64(DI), Z3
+	VMOVUPS      64(R8), Z4
+
+dequantTile_row:
+	VBROADCASTSS (SI), Z5
+	VMOVUPS      (DX), Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VDIVPS       Z1, Z6, Z6
+	VADDPS       Z2, Z6, Z6
+	VMAXPS       Z6, Z0, Z6
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      64(DX), Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VDIVPS       Z3, Z6, Z6
+	VADDPS       Z4, Z6, Z6
+	VMAXPS       Z6, Z0, Z6
+	VMOVUPS      Z6, 64(AX)
+	ADDQ         $0x04, SI
+	ADDQ         $+128, DX
+	ADDQ         CX, AX
+	DECQ         BX
+	JNZ          dequantTile_row
+	VZEROUPPER
+	RET
+
+// func dequantTileResidual(dst *float32, ldd int, c *int32, rows int, inverse *float32, floor float32, scale *float32, bias *float32, residual *float32, ldr int)
+// Requires: AVX, AVX512F
+TEXT ·dequantTileResidual(SB), NOSPLIT, $0-80
+	MOVQ         dst+0(FP), AX
+	MOVQ         ldd+8(FP), CX
+	MOVQ         c+16(FP), DX
+	MOVQ         rows+24(FP), BX
+	MOVQ         inverse+32(FP), SI
+	VBROADCASTSS floor+40(FP), Z0
+	MOVQ         scale+48(FP), DI
+	MOVQ         bias+56(FP), R8
+	VMOVUPS      (DI), Z1
+	VMOVUPS      (R8), Z2
+	VMOVUPS      64(DI), Z3
+	VMOVUPS      64(R8), Z4
+	MOVQ         residual+64(FP), DI
+	MOVQ         ldr+72(FP), R8
+
+dequantTileResidual_row:
+	VBROADCASTSS (SI), Z5
+	VMOVUPS      (DX), Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VDIVPS       Z1, Z6, Z6
+	VADDPS       Z2, Z6, Z6
+	VMAXPS       Z6, Z0, Z6
+	VADDPS       (DI), Z6, Z6
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      64(DX), Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VDIVPS       Z3, Z6, Z6
+	VADDPS       Z4, Z6, Z6
+	VMAXPS       Z6, Z0, Z6
+	VADDPS       64(DI), Z6, Z6
+	VMOVUPS      Z6, 64(AX)
+	ADDQ         $0x04, SI
+	ADDQ         $+128, DX
+	ADDQ         CX, AX
+	ADDQ         R8, DI
+	DECQ         BX
+	JNZ          dequantTileResidual_row
+	VZEROUPPER
+	RET
+
 // func rowSumS8(b *int8, n int) int32
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, BMI2, MMX+
 TEXT ·rowSumS8(SB), NOSPLIT, $0-20

@@ -109,6 +109,12 @@ func dequantS32Bias(dst *float32, c *int32, n int, inverse float32, floor float3
 func dequantS32BiasResidual(dst *float32, c *int32, n int, inverse float32, floor float32, scale *float32, bias *float32, residual *float32)
 
 //go:noescape
+func dequantTile(dst *float32, ldd int, c *int32, rows int, inverse *float32, floor float32, scale *float32, bias *float32, residual *float32, ldr int)
+
+//go:noescape
+func dequantTileResidual(dst *float32, ldd int, c *int32, rows int, inverse *float32, floor float32, scale *float32, bias *float32, residual *float32, ldr int)
+
+//go:noescape
 func rowSumS8(b *int8, n int) int32
 
 //go:noescape

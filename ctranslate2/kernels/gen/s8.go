@@ -434,6 +434,54 @@ func dequantize() {
 	}
 }
 
+// dequantizeTile generates the same for some rows of a panel's 32 columns.
+func dequantizeTile() {
+	for _, residual := range []bool{false, true} {
+		name := "dequantTile"
+		if residual {
+			name += "Residual"
+		}
+		TEXT(name, NOSPLIT, "func(dst *float32, ldd int, c *int32, rows int, inverse *float32, floor float32, scale *float32, bias *float32, residual *float32, ldr int)")
+		Pragma("noescape")
+		dst, ldd, c, n, inverse := gp("dst"), gp("ldd"), gp("c"), gp("rows"), gp("inverse")
+		floor := broadcast("floor")
+		scale, bias := gp("scale"), gp("bias")
+		var s, b [2]reg.VecVirtual
+		for j := range s {
+			s[j], b[j] = loadPS(mem{Base: scale, Disp: 64 * j}, nil), loadPS(mem{Base: bias, Disp: 64 * j}, nil)
+		}
+		var r, ldr reg.GPVirtual
+		if residual {
+			r, ldr = gp("residual"), gp("ldr")
+		}
+		Label(name + "_row")
+		inv := ZMM()
+		VBROADCASTSS(mem{Base: inverse}, inv)
+		for j := range s {
+			v := loadPS(mem{Base: c, Disp: 64 * j}, nil)
+			VCVTDQ2PS(v, v)
+			VMULPS(inv, v, v)
+			VDIVPS(s[j], v, v)
+			VADDPS(b[j], v, v)
+			VMAXPS(v, floor, v) // NaN stays
+			if residual {
+				VADDPS(mem{Base: r, Disp: 64 * j}, v, v)
+			}
+			VMOVUPS(v, mem{Base: dst, Disp: 64 * j})
+		}
+		ADDQ(imm(4), inverse)
+		ADDQ(operand.I32(128), c)
+		ADDQ(ldd, dst)
+		if residual {
+			ADDQ(ldr, r)
+		}
+		DECQ(n)
+		JNZ(label(name + "_row"))
+		VZEROUPPER()
+		RET()
+	}
+}
+
 // rowSum generates the sum of n signed bytes.
 func rowSum() {
 	const name = "rowSumS8"
