@@ -1,8 +1,20 @@
 package kernels
 
-import "runtime"
+import (
+	"runtime"
 
-func machineTiers() []tier { return []tier{{NEON, genericS8, neonF32}} }
+	"golang.org/x/sys/cpu"
+)
+
+// machineTiers is NEON, with the bytes multiplied in plain Go where the
+// processor lacks their dot product.
+func machineTiers() []tier {
+	s8 := genericS8
+	if cpu.ARM64.HasASIMDDP {
+		s8 = neonS8
+	}
+	return []tier{{NEON, s8, neonF32}}
+}
 
 // spinPause waits for a moment.
 func spinPause() { runtime.KeepAlive(nil) }
