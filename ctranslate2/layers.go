@@ -162,8 +162,13 @@ func (s scope) embeddingsScale(d int) float32 {
 	return float32(s.number(name, 1))
 }
 
-// lookup writes the row of token, scaled, to dst [d].
+// lookup writes the row of token, scaled, to dst [d]. A token beyond the table,
+// which an unknown token that was appended to the vocabulary may be, is zero.
 func (e *embeddings) lookup(dst []float32, token int32) {
+	if int(token) >= e.n {
+		clear(dst)
+		return
+	}
 	e.row(dst, int(token))
 	if e.scale != 1 {
 		kernels.Scale(dst, dst, e.scale)

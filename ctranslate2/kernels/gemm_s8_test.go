@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -220,4 +221,57 @@ func TestUse(t *testing.T) {
 	if err := Use("GENERIC"); err != nil || Active() != Generic {
 		t.Errorf("Use(GENERIC): %v, %v is active", err, Active())
 	}
+}
+
+// FuzzLinearS8 holds every tier's products to the generic ones, bit for bit.
+func FuzzLinearS8(f *testing.F) {
+	f.Add(uint64(1), uint8(1), uint8(5), uint16(64), uint8(0))
+	f.Add(uint64(2), uint8(9), uint8(33), uint16(79), uint8(5))
+	f.Add(uint64(3), uint8(16), uint8(64), uint16(15), uint8(10))
+	f.Add(uint64(4), uint8(31), uint8(3), uint16(2100), uint8(15))
+	f.Fuzz(func(t *testing.T, seed uint64, m, n uint8, k uint16, flags uint8) {
+		defer Use("")
+		r := rand.New(rand.NewPCG(seed, 0))
+		p := product{int(m%40) + 1, int(n) + 1, int(k%5000) + 1}
+		x, bias := inGuarded(t, randomFloats(r, p.m*p.k)), inGuarded(t, randomFloats(r, p.n))
+		data, scale := inGuarded(t, anyBytes(r, p.n*p.k)), inGuarded(t, positive(r, p.n))
+		ep := Epilogue{Activation: Activation(flags & 1)}
+		if flags&2 != 0 {
+			ep.Bias = bias
+		}
+		if flags&4 != 0 {
+			ep.Residual, ep.ResidualStride = randomFloats(r, p.m*p.n), p.n
+		}
+		var want []float32
+		for _, isa := range slices.Backward(Available()) {
+			if err := Use(isa.String()); err != nil {
+				t.Fatal(err)
+			}
+			got := inGuarded(t, make([]float32, p.m*p.n))
+			e := NewExecutor(1 + int(flags>>3&1))
+			w := NewS8Weights(data, p.n, p.k, scale)
+			e.Compensate(w)
+			var q QuantizedRows
+			e.Quantize(&q, x, p.k, p.m, p.k, flags&16 != 0)
+			e.LinearS8(got, p.n, &q, w, &ep)
+			e.Close()
+			if want == nil {
+				want = slices.Clone(got)
+			}
+			for i := range want {
+				if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+					t.Fatalf("%v, %+v: [%d][%d] is %v, not %v", isa, p, i/p.n, i%p.n, got[i], want[i])
+				}
+			}
+		}
+	})
+}
+
+// anyBytes are random weights, -128 among them, which foreign quantizers write.
+func anyBytes(r *rand.Rand, n int) []int8 {
+	x := make([]int8, n)
+	for i := range x {
+		x[i] = int8(r.Uint32())
+	}
+	return x
 }
