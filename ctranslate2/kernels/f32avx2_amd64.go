@@ -1,7 +1,5 @@
 package kernels
 
-//go:generate sh -c "cd gen && go run ./avx2f32 -out ../f32avx2_amd64.s -stubs ../f32avx2_stubs_amd64.go -pkg kernels"
-
 import (
 	"math"
 	"unsafe"

@@ -1,7 +1,5 @@
 package kernels
 
-//go:generate sh -c "cd gen && go run ./f32blocked -out ../f32blocked_amd64.s -stubs ../f32blocked_stubs_amd64.go -pkg kernels"
-
 import "unsafe"
 
 // A tile is tileRows of activations by tileColumns of weights. Its products

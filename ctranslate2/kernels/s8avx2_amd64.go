@@ -1,7 +1,5 @@
 package kernels
 
-//go:generate sh -c "cd gen && go run ./s8vex -out ../s8vex_amd64.s -stubs ../s8vex_stubs_amd64.go -pkg kernels"
-
 import "math"
 
 // avx2S8 are the int8 kernels for AVX2 and FMA.

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Fails unless the assembly is, byte for byte, what the generators write. Their
+# library comes from the module proxy or cache.
+set -euo pipefail
+kernels=$(cd "$(dirname "$0")/.." && pwd)
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+cp -r "$kernels/doc.go" "$kernels/gen" "$copy"
+cd "$copy"
+go generate doc.go
+for file in *.s *stubs*.go; do
+  cmp "$file" "$kernels/$file"
+done
