@@ -3,6 +3,7 @@ package ctranslate2
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -262,26 +263,30 @@ func (e *engine) decode() {
 		s.batch = &e.batch
 		s.search.feed(s)
 	}
-	if err := e.checkPositions(); err == nil && len(e.batch.rows) > 0 {
+	e.checkPositions()
+	if len(e.batch.rows) > 0 {
 		e.decoder.step(&e.w, e.batch.rows)
 	}
 	e.retire(func(s *sequence) bool { return s.err != nil || s.search.advance(s) })
 }
 
-// checkPositions fails sequences that went beyond the model's positions.
-func (e *engine) checkPositions() error {
+// checkPositions fails sequences that go beyond the model's positions and takes
+// their rows out of the step, which the others' rows run in.
+func (e *engine) checkPositions() {
 	limit := e.decoder.positions.limit()
 	if limit == 0 {
-		return nil
+		return
 	}
-	var err error
+	failed := false
 	for i := range e.batch.rows {
 		if r := &e.batch.rows[i]; r.pos >= limit {
 			r.seq.err = fmt.Errorf("%w: the model has no position encodings beyond %d: set a smaller maximum decoding length", ErrInvalidOptions, limit)
-			err = r.seq.err
+			failed = true
 		}
 	}
-	return err
+	if failed {
+		e.batch.rows = slices.DeleteFunc(e.batch.rows, func(r row) bool { return r.seq.err != nil })
+	}
 }
 
 func (e *engine) dropCancelled() {
