@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sema runs a command and returns its exit status and what it wrote.
+func sema(t *testing.T, stdin string, args ...string) (status int, out, errors string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	status = run(context.Background(), args, stdio{strings.NewReader(stdin), &stdout, &stderr})
+	return status, stdout.String(), stderr.String()
+}
+
+func TestTranslate(t *testing.T) {
+	status, out, errs := sema(t, "Good morning, how are you today?\n\n  Hello\n", "translate", "--to", "swh_Latn", "--from", "en")
+	if want := "Habari ya asubuhi, habari yako leo?\n\n  Habari\n"; status != 0 || out != want {
+		t.Errorf("status %d, %q, want %q; %s", status, out, want, errs)
+	}
+	file := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(file, []byte("Habari ya asubuhi"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, out, errs = sema(t, "", "translate", "--to", "eng", file); status != 0 || out != "Good morning\n" {
+		t.Errorf("of a file: status %d, %q; %s", status, out, errs)
+	}
+}
+
+func TestDetect(t *testing.T) {
+	status, out, errs := sema(t, "Habari ya asubuhi\nBonjour, comment allez-vous ?\n12345\n", "detect")
+	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	if status != 0 || len(lines) != 3 || !strings.HasPrefix(lines[0], "swh_Latn\t") || !strings.HasPrefix(lines[1], "fra_Latn\t") || !strings.HasPrefix(lines[2], "undetermined\t") {
+		t.Errorf("status %d, %q; %s", status, out, errs)
+	}
+}
+
+func TestCT2(t *testing.T) {
+	model := "ctranslate2/testdata/models/nllb/int8"
+	source := "eng_Latn ▁be zu </s>\n\neng_Latn ▁va ▁ze da </s>\n"
+	status, out, errs := sema(t, source, "ct2", "--model", model, "--beam-size", "4", "--num-hypotheses", "2", "--log-probs", "--batch-size", "2", "--target-prefix", "swh_Latn", "--max-decoding-length", "6", "--threads", "1")
+	if status != 0 {
+		t.Fatal(status, errs)
+	}
+	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	if len(lines) != 3 {
+		t.Fatalf("%d lines for 3: %s", len(lines), out)
+	}
+	for i, line := range lines {
+		var r struct {
+			Hypotheses [][]string
+			Scores     []float64
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil || len(r.Hypotheses) != 2 || len(r.Scores) != 2 || r.Hypotheses[0][0] != "swh_Latn" || len(r.Hypotheses[0]) > 6 {
+			t.Errorf("line %d: %s, %v", i, line, err)
+		}
+	}
+	if _, out, _ := sema(t, "</s>\n", "ct2", "--model", model); out != "{\"hypotheses\":[[]]}\n" {
+		t.Errorf("of an empty source: %q", out)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"fly"}, 2, "fly"},
+		{[]string{"translate"}, 2, "--to"},
+		{[]string{"translate", "--to", "swahilli"}, 1, "swh_Latn"},
+		{[]string{"translate", "--to", "zul_Latn", "--from", "eng_Latn"}, 1, "zul_Latn"},
+		{[]string{"translate", "--to", "sw", "no such file"}, 1, "no such file"},
+		{[]string{"translate", "--to", "sw", "--models", "no such folder"}, 1, "MODEL_DIR"},
+		{[]string{"detect", "a", "b"}, 2, "one file"},
+		{[]string{"ct2"}, 2, "--model"},
+		{[]string{"ct2", "--model", "no such folder"}, 1, "model.bin"},
+		{[]string{"ct2", "--model", "ctranslate2/testdata/models/nllb/int8", "--beam-size", "0"}, 1, "beam size"},
+		{[]string{"bench"}, 2, "shape"},
+		{[]string{"bench", "--shape", "huge"}, 2, "nllb-600m"},
+		{[]string{"serve", "now"}, 2, "now"},
+		{[]string{"--help"}, 0, ""},
+		{[]string{"translate", "-h"}, 0, ""},
+	} {
+		status, _, errs := sema(t, "Hello", c.args...)
+		if status != c.status || !strings.Contains(errs, c.says) {
+			t.Errorf("sema %q: status %d, want %d; %q does not say %q", c.args, status, c.status, errs, c.says)
+		}
+	}
+}
+
+func TestVersionAndConfig(t *testing.T) {
+	if status, out, _ := sema(t, "", "version"); status != 0 || !strings.Contains(out, version) || !strings.Contains(out, "kernels") {
+		t.Errorf("version: %d, %q", status, out)
+	}
+	t.Setenv("HF_TOKEN", "hf_verysecret")
+	if status, out, _ := sema(t, "", "config"); status != 0 || !strings.Contains(out, "PORT") || strings.Contains(out, "verysecret") {
+		t.Errorf("config: %d, %q", status, out)
+	}
+	t.Setenv("SEMA_CPU_ISA", "mmx")
+	if status, _, errs := sema(t, "", "version"); status != 1 || !strings.Contains(errs, "SEMA_CPU_ISA") {
+		t.Errorf("an unknown tier: %d, %q", status, errs)
+	}
+}
+
+// TestServe starts the service on a free port, uses it and ends it.
+func TestServe(t *testing.T) {
+	t.Setenv("HOST", "127.0.0.1")
+	t.Setenv("PORT", "0")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	logs, w := io.Pipe()
+	done := make(chan int, 1)
+	go func() { done <- run(ctx, []string{"serve"}, stdio{strings.NewReader(""), io.Discard, w}); w.Close() }()
+	address, ready := "", make(chan struct{})
+	go func() {
+		dec := json.NewDecoder(logs)
+		for {
+			var line struct{ Event, Address string }
+			if dec.Decode(&line) != nil {
+				return
+			}
+			if line.Event == "listening" {
+				address = line.Address
+			}
+			if line.Event == "models_loaded" {
+				close(ready)
+			}
+		}
+	}()
+	select {
+	case <-ready:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the service does not come up")
+	}
+	body := `{"text":"Hello, how are you?","target_language":"swh_Latn"}`
+	resp, err := http.Post("http://"+address+"/api/v1/translate", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if resp.StatusCode != 200 || !strings.Contains(string(answer), "Habari, hujambo?") {
+		t.Errorf("%d %s", resp.StatusCode, answer)
+	}
+	cancel()
+	select {
+	case status := <-done:
+		if status != 0 {
+			t.Errorf("the service ended with status %d", status)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the service does not end")
+	}
+}
