@@ -30,13 +30,17 @@ type multiHeadAttention struct {
 var unsupportedAttention = []string{"rotary_dim", "multi_query", "sliding_window", "q_norm", "k_norm", "v_norm", "memory_kv",
 	"relative_asymmetric_position_keys", "num_heads_kv"}
 
+// maxInner bounds the width of all heads together, so that products of sizes
+// that a damaged file names do not overflow.
+const maxInner = 1 << 20
+
 // attention loads a block. With memory it attends to the encoder's output.
 func (s scope) attention(d, heads int, preNorm, memory bool) *multiHeadAttention {
 	s.reject(unsupportedAttention...)
 	a := &multiHeadAttention{preNorm: preNorm, heads: heads, norm: s.at("layer_norm").layerNorm(d)}
 	a.dHead = s.integer("head_dim", d/max(heads, 1))
 	inner := a.dHead * heads
-	if heads <= 0 || a.dHead <= 0 || inner <= 0 || inner > 1<<20 {
+	if heads <= 0 || heads > maxInner || a.dHead <= 0 || a.dHead > maxInner || inner > maxInner {
 		s.l.fail("%q: %d heads do not fit in %d dimensions", s.path, heads, d)
 		return a
 	}

@@ -186,7 +186,7 @@ type positions struct {
 // without: [sin | cos] of (i+1)·10000^(-2j/(d-2)).
 func (s scope) positions(d int) *positions {
 	if v := s.find("encodings"); v != nil {
-		if len(v.Shape) != 2 || v.Shape[1] != d {
+		if len(v.Shape) != 2 || v.Shape[0] == 0 || v.Shape[1] != d {
 			s.l.fail("variable %q has shape %v, [positions %d] is needed", v.Name, v.Shape, d)
 			return nil
 		}

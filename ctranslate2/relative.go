@@ -13,7 +13,7 @@ type relativeBias struct {
 
 func (s scope) relativeBias(v *Variable, heads int) *relativeBias {
 	b := &relativeBias{heads: heads, maxDistance: s.integer("relative_attention_max_distance", 128)}
-	if len(v.Shape) != 2 || v.Shape[1] != heads || v.Shape[0] < 4 || b.maxDistance <= v.Shape[0]/4 {
+	if len(v.Shape) != 2 || v.Shape[1] != heads || v.Shape[0] < 4 || b.maxDistance <= v.Shape[0]/2 {
 		s.l.fail("variable %q has shape %v with a maximum distance of %d, [buckets %d] is needed", v.Name, v.Shape, b.maxDistance, heads)
 		return b
 	}
