@@ -323,7 +323,9 @@ func TestOptionsAreChecked(t *testing.T) {
 		"temperature": func(o *ctranslate2.TranslationOptions) { o.SamplingTemperature = float32(math.NaN()) },
 		"end token":   func(o *ctranslate2.TranslationOptions) { o.EndTokens = []string{"no such token"} },
 		"suppressed":  func(o *ctranslate2.TranslationOptions) { o.SuppressSequences = [][]string{{"no such token"}} },
-		"callback":    func(o *ctranslate2.TranslationOptions) { o.Callback = func(ctranslate2.StepResult) bool { return false } },
+		"callback": func(o *ctranslate2.TranslationOptions) {
+			o.Callback = func(ctranslate2.StepResult) bool { return false }
+		},
 	} {
 		c := long(tr.SourceVocabulary(), 5)
 		c.opts.BeamSize = 2
