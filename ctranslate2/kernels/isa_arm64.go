@@ -6,14 +6,12 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// machineTiers is NEON, with the bytes multiplied in plain Go where the
-// processor lacks their dot product.
+// machineTiers is NEON, with or without the dot product of bytes.
 func machineTiers() []tier {
-	s8 := genericS8
 	if cpu.ARM64.HasASIMDDP {
-		s8 = neonS8
+		return []tier{{NEON, neonS8, neonF32}}
 	}
-	return []tier{{NEON, s8, neonF32}}
+	return []tier{{NEON, neonMulS8, neonF32}}
 }
 
 // spinPause waits for a moment.

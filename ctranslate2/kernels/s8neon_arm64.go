@@ -2,19 +2,21 @@ package kernels
 
 import "unsafe"
 
-// neonS8 are the int8 kernels for arm64 with the dot products of bytes.
-var neonS8 = s8Kernels{
-	quantizeRow:   quantizeRowNEON,
-	products:      productsNEON,
-	dequantizeRow: dequantizeRowNEON,
-	rowSum:        rowSumNEON,
-}
+// neonS8 are the int8 kernels for arm64 with the dot products of bytes, neonMulS8
+// those without.
+var (
+	neonS8    = s8Kernels{quantizeRow: quantizeRowNEON, products: productsDotNEON, dequantizeRow: dequantizeRowNEON, rowSum: rowSumNEON}
+	neonMulS8 = s8Kernels{quantizeRow: quantizeRowNEON, products: productsMulNEON, dequantizeRow: dequantizeRowNEON, rowSum: rowSumNEON}
+)
 
 //go:noescape
 func neonDotS8_4x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int)
 
 //go:noescape
 func neonDotS8_1x4(a *uint8, b *int8, ldb int, k int, c *int32)
+
+//go:noescape
+func neonMulS8_1x4(a *uint8, b *int8, ldb int, k int, c *int32)
 
 //go:noescape
 func neonRowSumS8(b *int8, blocks int) int32
@@ -46,9 +48,9 @@ func quantizeRowNEON(dst []uint8, x []float32, truncate bool) float32 {
 	return inverse
 }
 
-// productsNEON takes four columns at a time for all rows, so that their weights
-// stay in the cache. The products are of signed bytes: they need no Comp.
-func productsNEON(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n1, next int) {
+// productsDotNEON takes four columns at a time for all rows, so that their
+// weights stay in the cache. The products are of signed bytes: they need no Comp.
+func productsDotNEON(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n1, next int) {
 	k := w.K
 	if k < 16 {
 		productsGeneric(c, ldc, a, w, n0, n1, next)
@@ -60,20 +62,34 @@ func productsNEON(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n1, ne
 			neonDotS8_4x4(&a.Data[r*a.Stride], a.Stride, &w.Data[n*k], k, k, &c[r*ldc+n-n0], 4*ldc)
 		}
 		for ; r < a.Rows; r++ {
-			dotsS8NEON(c[r*ldc+n-n0:][:columns], a.Data[r*a.Stride:], w.Data[n*k:], k)
+			rowNEON(neonDotS8_1x4, c[r*ldc+n-n0:][:columns], a.Data[r*a.Stride:], w.Data[n*k:], k)
 		}
 	}
 }
 
-// dotsS8NEON multiplies a by up to four rows of b. The stride 0 makes four of one.
-func dotsS8NEON(c []int32, a []uint8, b []int8, k int) {
+// productsMulNEON is productsDotNEON where only pairs of bytes can be multiplied.
+func productsMulNEON(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n1, next int) {
+	k := w.K
+	if k < 16 {
+		productsGeneric(c, ldc, a, w, n0, n1, next)
+		return
+	}
+	for n := n0; n < n1; n += 4 {
+		for r := range a.Rows {
+			rowNEON(neonMulS8_1x4, c[r*ldc+n-n0:][:min(4, n1-n)], a.Data[r*a.Stride:], w.Data[n*k:], k)
+		}
+	}
+}
+
+// rowNEON multiplies a by up to four rows of b. The stride 0 makes four of one.
+func rowNEON(tile func(a *uint8, b *int8, ldb int, k int, c *int32), c []int32, a []uint8, b []int8, k int) {
 	if len(c) == 4 {
-		neonDotS8_1x4(&a[0], &b[0], k, k, &c[0])
+		tile(&a[0], &b[0], k, k, &c[0])
 		return
 	}
 	for j := range c {
 		var same [4]int32
-		neonDotS8_1x4(&a[0], &b[j*k], 0, k, &same[0])
+		tile(&a[0], &b[j*k], 0, k, &same[0])
 		c[j] = same[0]
 	}
 }

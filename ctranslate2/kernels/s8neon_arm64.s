@@ -3,6 +3,9 @@
 // Vector instructions that the assembler has no names for, on four words each
 // unless said otherwise: d = n op m by the numbers of the registers.
 #define SDOT(m, n, d) WORD $(0x4E809400 | (m)<<16 | (n)<<5 | (d)) // d += products of four signed bytes
+#define SMULL(m, n, d) WORD $(0x0E20C000 | (m)<<16 | (n)<<5 | (d)) // halfwords of the lower eight bytes
+#define SMULL2(m, n, d) WORD $(0x4E20C000 | (m)<<16 | (n)<<5 | (d)) // of the upper eight
+#define SADALP(n, d) WORD $(0x4E606800 | (n)<<5 | (d)) // d += pairs of halfwords
 #define FABS(n, d) WORD $(0x4EA0F800 | (n)<<5 | (d))
 #define FMAXNM(m, n, d) WORD $(0x4E20C400 | (m)<<16 | (n)<<5 | (d)) // the number if the other is none
 #define FMAXNMV(n, d) WORD $(0x6E30C800 | (n)<<5 | (d))
@@ -40,6 +43,74 @@ GLOBL neonByteMasks<>(SB), RODATA|NOPTR, $32
 	SDOT(21, a, c1) \
 	SDOT(22, a, c2) \
 	SDOT(23, a, c3)
+
+// DOTS by way of halfwords, which hold any product of two bytes but not two.
+#define MUL(m, n, d) \
+	SMULL(m, n, 24)  \
+	SMULL2(m, n, 25) \
+	SADALP(24, d)    \
+	SADALP(25, d)
+#define MULS(a, c0, c1, c2, c3) \
+	MUL(20, a, c0) \
+	MUL(21, a, c1) \
+	MUL(22, a, c2) \
+	MUL(23, a, c3)
+
+// The products of a row of activations and four of weights, 16 bytes at a time
+// by DOTS; at the end once more, from 16 bytes before it.
+#define ROW(DOTS) \
+	MOVD a+0(FP), R0              \
+	MOVD b+8(FP), R4              \
+	MOVD ldb+16(FP), R5           \
+	MOVD k+24(FP), R8             \
+	MOVD c+32(FP), R9             \
+	ADD  R4, R5, R14              \
+	ADD  R14, R5, R15             \
+	ADD  R15, R5, R16             \
+	VMOVI $128, V31.B16           \
+	VEOR V0.B16, V0.B16, V0.B16   \
+	VEOR V1.B16, V1.B16, V1.B16   \
+	VEOR V2.B16, V2.B16, V2.B16   \
+	VEOR V3.B16, V3.B16, V3.B16   \
+	LSR  $4, R8, R17              \
+	AND  $15, R8, R8              \
+loop:                                \
+	VLD1.P 16(R0), [V16.B16]      \
+	VLD1.P 16(R4), [V20.B16]      \
+	VLD1.P 16(R14), [V21.B16]     \
+	VLD1.P 16(R15), [V22.B16]     \
+	VLD1.P 16(R16), [V23.B16]     \
+multiply:                            \
+	SIGN(V16)                     \
+	DOTS(16, 0, 1, 2, 3)          \
+	SUB  $1, R17, R17             \
+	CMP  $0, R17                  \
+	BGT  loop                     \
+	CBZ  R8, done                 \
+	MOVD $neonByteMasks<>(SB), R19 \
+	ADD  R8, R19, R19             \
+	VLD1 (R19), [V24.B16]         \
+	SUB  $16, R8, R8              \
+	ADD  R8, R0, R0               \
+	ADD  R8, R4, R4               \
+	ADD  R8, R14, R14             \
+	ADD  R8, R15, R15             \
+	ADD  R8, R16, R16             \
+	VLD1 (R0), [V16.B16]          \
+	VLD1 (R4), [V20.B16]          \
+	VLD1 (R14), [V21.B16]         \
+	VLD1 (R15), [V22.B16]         \
+	VLD1 (R16), [V23.B16]         \
+	VAND V24.B16, V20.B16, V20.B16 \
+	VAND V24.B16, V21.B16, V21.B16 \
+	VAND V24.B16, V22.B16, V22.B16 \
+	VAND V24.B16, V23.B16, V23.B16 \
+	MOVD ZR, R8                   \
+	B    multiply                 \
+done:                                \
+	SUMS4(V0, V1, V2, V3)         \
+	VST1 [V0.S4], (R9)            \
+	RET
 
 // func neonDotS8_4x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int)
 // c[i][j] = Σ (a[i][k]-128)·b[j][k] for 4 rows each; k at least 16. The last
@@ -147,63 +218,12 @@ done:
 // func neonDotS8_1x4(a *uint8, b *int8, ldb int, k int, c *int32)
 // c[j] = Σ (a[k]-128)·b[j][k] for 4 rows of b, as neonDotS8_4x4.
 TEXT ·neonDotS8_1x4(SB), NOSPLIT, $0-40
-	MOVD a+0(FP), R0
-	MOVD b+8(FP), R4
-	MOVD ldb+16(FP), R5
-	MOVD k+24(FP), R8
-	MOVD c+32(FP), R9
-	ADD  R4, R5, R14
-	ADD  R14, R5, R15
-	ADD  R15, R5, R16
-	VMOVI $128, V31.B16
-	VEOR V0.B16, V0.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
-	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	LSR  $4, R8, R17
-	AND  $15, R8, R8
+	ROW(DOTS)
 
-loop:
-	VLD1.P 16(R0), [V16.B16]
-	VLD1.P 16(R4), [V20.B16]
-	VLD1.P 16(R14), [V21.B16]
-	VLD1.P 16(R15), [V22.B16]
-	VLD1.P 16(R16), [V23.B16]
-
-multiply:
-	SIGN(V16)
-	DOTS(16, 0, 1, 2, 3)
-	SUB  $1, R17, R17
-	CMP  $0, R17
-	BGT  loop
-	CBZ  R8, done
-
-	// Once more, from 16 bytes before the end.
-	MOVD $neonByteMasks<>(SB), R19
-	ADD  R8, R19, R19
-	VLD1 (R19), [V24.B16]
-	SUB  $16, R8, R8
-	ADD  R8, R0, R0
-	ADD  R8, R4, R4
-	ADD  R8, R14, R14
-	ADD  R8, R15, R15
-	ADD  R8, R16, R16
-	VLD1 (R0), [V16.B16]
-	VLD1 (R4), [V20.B16]
-	VLD1 (R14), [V21.B16]
-	VLD1 (R15), [V22.B16]
-	VLD1 (R16), [V23.B16]
-	VAND V24.B16, V20.B16, V20.B16
-	VAND V24.B16, V21.B16, V21.B16
-	VAND V24.B16, V22.B16, V22.B16
-	VAND V24.B16, V23.B16, V23.B16
-	MOVD ZR, R8
-	B    multiply
-
-done:
-	SUMS4(V0, V1, V2, V3)
-	VST1 [V0.S4], (R9)
-	RET
+// func neonMulS8_1x4(a *uint8, b *int8, ldb int, k int, c *int32)
+// neonDotS8_1x4 where SDOT is missing.
+TEXT ·neonMulS8_1x4(SB), NOSPLIT, $0-40
+	ROW(MULS)
 
 // func neonRowSumS8(b *int8, blocks int) int32
 // The sum of blocks of 32 signed bytes.
@@ -217,8 +237,8 @@ TEXT ·neonRowSumS8(SB), NOSPLIT, $0-20
 
 loop:
 	VLD1.P 32(R0), [V2.B16, V3.B16]
-	SDOT(31, 2, 0)
-	SDOT(31, 3, 1)
+	MUL(31, 2, 0)
+	MUL(31, 3, 1)
 	SUB  $1, R1, R1
 	CBNZ R1, loop
 
