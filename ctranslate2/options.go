@@ -106,6 +106,7 @@ func (o *TranslationOptions) validate(vocabulary int) error {
 		{o.BeamSize < 1 || o.BeamSize > maxBeamSize, "the beam size must be in 1..256"},
 		{2*o.BeamSize > vocabulary, "the beam size must not exceed half the vocabulary"},
 		{!(o.Patience > 0) || o.Patience > 1000, "the patience must be > 0"},
+		{o.maxCandidates() < 1, "the patience must let a beam search finish at least one hypothesis"},
 		{o.NumHypotheses < 1 || o.NumHypotheses > maxHypotheses, "the number of hypotheses must be in 1..256"},
 		{o.NumHypotheses > o.maxCandidates() && !o.ReturnAlternatives && !(o.BeamSize == 1 && o.SamplingTopK != 1),
 			"the number of hypotheses can't be greater than the beam size times the patience"},
