@@ -112,9 +112,13 @@ func (e *engine) wait(ctx context.Context, j *job) error {
 	return ctx.Err()
 }
 
-// close ends the engine once the running jobs have ended.
+// close ends the engine once all jobs have ended.
 func (e *engine) close() error {
 	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return ErrClosed
+	}
 	e.closed = true
 	e.wake.Signal()
 	e.mu.Unlock()
