@@ -81,14 +81,13 @@ func newTranslator(m *model, opts Options) (*Translator, error) {
 	return &Translator{m, e}, nil
 }
 
-// Close waits for running calls and unmaps the model. Calls made after it, or
-// still queued, end with ErrClosed.
+// Close waits for the calls under way, queued ones included, and unmaps the
+// model. Calls made after it end with ErrClosed; so does a second Close.
 func (t *Translator) Close() error {
-	err := t.engine.close()
-	if e := t.model.unmap(); err == nil {
-		err = e
+	if err := t.engine.close(); err != nil {
+		return err
 	}
-	return err
+	return t.model.unmap()
 }
 
 // SourceVocabulary returns the vocabulary of sources, TargetVocabulary the one
@@ -341,10 +340,10 @@ func (t *Translator) sourceAttention(attention [][]float32, n int) [][]float32 {
 	out := make([][]float32, len(attention))
 	for i, a := range attention {
 		if t.model.config.AddSourceBOS {
-			a = a[1:]
+			a = a[min(1, len(a)):]
 		}
-		if t.model.config.AddSourceEOS {
-			a = a[:len(a)-1]
+		if t.model.config.AddSourceEOS { // none is left of an input cut to one token
+			a = a[:max(len(a)-1, 0)]
 		}
 		out[i] = make([]float32, n)
 		copy(out[i], a)
