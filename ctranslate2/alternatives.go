@@ -69,6 +69,10 @@ func (a *alternatives) expand(s *sequence) bool {
 		}
 		return true
 	}
+	if len(a.query.top) == 0 {
+		s.err = ErrDiverged
+		return true
+	}
 	for _, c := range a.query.top {
 		score := a.query.logProb(c)
 		if float32(math.Exp(float64(score))) < p.MinAlternativeExpansionProb {
