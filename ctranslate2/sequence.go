@@ -162,8 +162,12 @@ func (s *sequence) maxSlots() int {
 	if p.greedy() || p.ReturnAlternatives {
 		rows *= p.NumHypotheses
 	}
-	s.rows = max(rows, min(len(s.prefix), length)+1)
-	return rows*length + min(len(s.prefix), length) + 1
+	first := min(len(s.prefix), length) + 1
+	if p.greedy() && !p.ReturnAlternatives {
+		first *= p.NumHypotheses // each feeds the prefix for itself
+	}
+	s.rows = max(rows, first)
+	return rows*length + first
 }
 
 // newSearch returns the search that the options ask for.
