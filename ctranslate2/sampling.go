@@ -104,18 +104,27 @@ func (s sampler) nucleus(pool []candidate) []candidate {
 
 // candidates returns the tokens that q's answer offers after a hypothesis of
 // the given score, best first: its best, or the whole row if that was asked for.
+// Scores that are no numbers are left out.
 func (q *logitsQuery) candidates(dst []candidate, beam int, score float32) []candidate {
 	if q.full == nil {
 		for _, c := range q.top {
-			dst = append(dst, candidate{c.Index, beam, q.logProb(c) + score})
+			dst = appendNumber(dst, candidate{c.Index, beam, q.logProb(c) + score})
 		}
 		return dst
 	}
+	from := len(dst)
 	for i, x := range q.full {
-		dst = append(dst, candidate{int32(i), beam, q.logProb(kernels.Candidate{Score: x}) + score})
+		dst = appendNumber(dst, candidate{int32(i), beam, q.logProb(kernels.Candidate{Score: x}) + score})
 	}
-	slices.SortFunc(dst, best)
+	slices.SortFunc(dst[from:], best)
 	return dst
+}
+
+func appendNumber(dst []candidate, c candidate) []candidate {
+	if c.score != c.score {
+		return dst
+	}
+	return append(dst, c)
 }
 
 // ask prepares q so that n candidates can be drawn from its answer.
