@@ -215,3 +215,81 @@ func TestOutOfPositions(t *testing.T) {
 	}
 	calls.Wait()
 }
+
+// TestShortInput cuts an input to less than the special tokens of the model.
+func TestShortInput(t *testing.T) {
+	tr := newTiny().open(t)
+	for limit := 1; limit < 6; limit++ {
+		o := defaults(func(o *ctranslate2.TranslationOptions) {
+			o.MaxInputLength, o.MaxDecodingLength, o.ReturnAttention, o.ReplaceUnknowns = limit, 4, true, true
+		})
+		r, err := tr.TranslateBatch(context.Background(), [][]string{{"a", "b"}}, nil, o)
+		if err != nil {
+			t.Fatalf("limit %d: %v", limit, err)
+		}
+		for _, row := range r[0].Attention[0] {
+			if len(row) != 2 {
+				t.Errorf("limit %d: attention to %d tokens, want 2", limit, len(row))
+			}
+		}
+	}
+}
+
+// TestAlternativesNeedPatience once asked for the best of no hypotheses.
+func TestAlternativesNeedPatience(t *testing.T) {
+	tr := newTiny().open(t)
+	o := defaults(func(o *ctranslate2.TranslationOptions) {
+		o.ReturnAlternatives, o.NumHypotheses, o.Patience = true, 3, 0.1
+	})
+	if _, err := tr.TranslateBatch(context.Background(), [][]string{{"a"}}, nil, o); !errors.Is(err, ctranslate2.ErrInvalidOptions) {
+		t.Error(err)
+	}
+}
+
+// TestDiverged gives weights that are no numbers: an error, or an answer, comes.
+func TestDiverged(t *testing.T) {
+	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), math.MaxFloat32} {
+		m := newTiny()
+		weights := m["decoder/projection/weight"]
+		for i := range weights.values {
+			weights.values[i] = bad
+		}
+		tr := m.open(t)
+		for what, change := range map[string]func(o *ctranslate2.TranslationOptions){
+			"greedy":       func(o *ctranslate2.TranslationOptions) { o.BeamSize = 1 },
+			"beam":         func(o *ctranslate2.TranslationOptions) { o.BeamSize = 3 },
+			"sampling":     func(o *ctranslate2.TranslationOptions) { o.BeamSize, o.SamplingTopK = 1, 3 },
+			"all":          func(o *ctranslate2.TranslationOptions) { o.BeamSize, o.SamplingTopK = 1, 0 },
+			"nucleus":      func(o *ctranslate2.TranslationOptions) { o.BeamSize, o.SamplingTopK, o.SamplingTopP = 2, 0, 0.5 },
+			"alternatives": func(o *ctranslate2.TranslationOptions) { o.ReturnAlternatives, o.NumHypotheses = true, 2 },
+			"bias":         func(o *ctranslate2.TranslationOptions) { o.PrefixBiasBeta = 0.5 },
+			"attention":    func(o *ctranslate2.TranslationOptions) { o.ReturnAttention, o.CoveragePenalty = true, 0.3 },
+		} {
+			o := defaults(change)
+			o.MaxDecodingLength = 6
+			r, err := tr.TranslateBatch(context.Background(), [][]string{{"a", "b"}}, [][]string{{"c"}}, o)
+			if err == nil && len(r[0].Hypotheses) == 0 {
+				t.Errorf("%s with weights of %v: neither a hypothesis nor an error", what, bad)
+			}
+			if err != nil && !errors.Is(err, ctranslate2.ErrDiverged) {
+				t.Errorf("%s with weights of %v: %v", what, bad, err)
+			}
+			if bad != bad && err == nil {
+				t.Errorf("%s with weights of %v: %v and no error", what, bad, r[0])
+			}
+		}
+	}
+}
+
+func TestCloseTwice(t *testing.T) {
+	tr, err := openFS(newTiny().files())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := tr.Close(); !errors.Is(err, ctranslate2.ErrClosed) {
+		t.Errorf("a second Close: %v", err)
+	}
+}
