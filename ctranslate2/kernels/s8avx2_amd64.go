@@ -29,8 +29,8 @@ func quantizeRowAVX2(dst []uint8, x []float32, truncate bool) float32 {
 // vexTile is a product of a block of rows and some columns.
 type vexTile func(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
-// vexTiles are products straight from stored weights, by rows. All but the last
-// column of a matrix pass through tiles of the same number of columns.
+// vexTiles are a tier's products straight from stored weights: four columns at a
+// time, and what is left of them one by one.
 type vexTiles struct {
 	tiles   []vexTile // by rows, less 1
 	single  vexTile   // one row and one column
