@@ -111,7 +111,7 @@ func (t *f32Task) plan() {
 	b := &active.f32.blocked
 	t.blocked = t.m >= blockedRows && b.products != nil && t.w.K > 0
 	if !t.blocked {
-		t.chunk = chunkColumns(t.w.N, 4*t.w.K, t.m, t.e.threads)
+		t.chunk = chunkColumns(t.w.N, t.w.K, t.m, t.e.threads)
 		return
 	}
 	t.chunk = b.columns * min(max(t.w.N/(4*t.e.threads*b.columns), 1), 8)
