@@ -13,10 +13,17 @@ import (
 
 // Bounds of one turn of the engine.
 const (
-	maxStepRows = 64 // hypotheses in one decoding step
-	// encodeRows is how many source tokens are encoded together; a longer
-	// sequence is encoded alone.
-	encodeRows = 512
+	// maxStepRows is how many hypotheses are in one decoding step, maxLaneRows
+	// how many of them may be of one lane, so that the other finds room.
+	maxStepRows = 80
+	maxLaneRows = 64
+	// maxSequenceRows is how many rows one sequence may have, alone in a step.
+	maxSequenceRows = 1024
+	// encodeRows is how many source tokens are encoded together, busyEncodeRows
+	// how many while others decode, so that none waits long for its turn. A
+	// longer sequence is encoded alone.
+	encodeRows     = 512
+	busyEncodeRows = 128
 	// encodeWork is how many tokens × layers are encoded between two decoding
 	// steps: about the work of one step, so that running hypotheses keep half
 	// their pace.
@@ -29,6 +36,7 @@ const (
 
 // A job is one call of TranslateBatch.
 type job struct {
+	lane      Lane
 	seqs      []*sequence
 	queued    int // sequences taken from the queue so far
 	left      int // sequences not finished
@@ -58,11 +66,10 @@ type engine struct {
 	closed bool
 	exited chan struct{}
 
-	taken    []*sequence // admitted, waiting for the encoder
-	encoding encoding
-	busy     bool // encoding is under way
+	taken    [2][]*sequence // by lane; admitted, waiting for the encoder
+	encoding encoding       // under way if it has sequences
 	active   []*sequence
-	rows     int // rows that admitted sequences may need in a step
+	rows     [2]int // by lane; rows that admitted sequences may need in a step
 	batch    stepBatch
 }
 
@@ -80,9 +87,13 @@ func newEngine(m *model, threads, budget int) (*engine, error) {
 }
 
 // submit queues a job.
-func (e *engine) submit(j *job, lane Lane) error {
+func (e *engine) submit(j *job) error {
 	for _, s := range j.seqs {
-		if s.pages > e.arena.pages || s.rows > maxStepRows*4 {
+		if s.rows > maxSequenceRows {
+			return fmt.Errorf("%w: a prefix of %d tokens and %d hypotheses in beams of %d need %d rows in a step, the limit is %d", ErrTooLarge,
+				len(s.prefix), j.params.NumHypotheses, j.params.BeamSize, s.rows, maxSequenceRows)
+		}
+		if s.pages > e.arena.pages {
 			return fmt.Errorf("%w: %d source tokens, up to %d target tokens and a beam of %d need %d bytes, the budget is %d", ErrTooLarge,
 				len(s.source), j.params.MaxDecodingLength, j.params.BeamSize, s.pages*4*e.arena.pageFloats(), e.arena.pages*4*e.arena.pageFloats())
 		}
@@ -92,7 +103,7 @@ func (e *engine) submit(j *job, lane Lane) error {
 	if e.closed {
 		return ErrClosed
 	}
-	e.queues[lane] = append(e.queues[lane], j)
+	e.queues[j.lane] = append(e.queues[j.lane], j)
 	e.wake.Signal()
 	return nil
 }
@@ -133,6 +144,7 @@ func (e *engine) run() {
 	defer close(e.exited)
 	for e.await() {
 		e.admit()
+		e.dropCancelled()
 		e.encode()
 		e.decode()
 	}
@@ -141,7 +153,7 @@ func (e *engine) run() {
 // await blocks while there is nothing to do. It reports false when the engine
 // is closed and idle.
 func (e *engine) await() bool {
-	if len(e.active) > 0 || e.busy || len(e.taken) > 0 {
+	if len(e.active)+len(e.encoding.seqs)+len(e.taken[Interactive])+len(e.taken[Bulk]) > 0 {
 		return true
 	}
 	e.mu.Lock()
@@ -165,38 +177,57 @@ func (e *engine) await() bool {
 func (e *engine) admit() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.dropQueued()
 	for {
 		lane, ok := e.nextLane()
-		if !ok {
+		if !ok || !e.take(lane) && !(lane == Bulk && e.take(Interactive)) {
 			return
 		}
-		s := e.queues[lane][0].seqs[e.queues[lane][0].queued]
-		if !s.job.cancelled.Load() {
-			if e.rows > 0 && e.rows+s.rows > maxStepRows || !e.arena.promise(s.pages) {
-				return
+	}
+}
+
+// dropQueued takes cancelled jobs out of the queues.
+func (e *engine) dropQueued() {
+	for lane := range e.queues {
+		e.queues[lane] = slices.DeleteFunc(e.queues[lane], func(j *job) bool {
+			if !j.cancelled.Load() {
+				return false
 			}
-			e.rows += s.rows
-			e.taken = append(e.taken, s)
-		}
-		e.advanceQueue(lane)
-		if s.job.cancelled.Load() && (len(e.taken) == 0 || e.taken[len(e.taken)-1] != s) {
-			e.finished(s)
-		}
+			j.end(len(j.seqs) - j.queued)
+			return true
+		})
 	}
 }
 
 // nextLane picks the lane to take from.
 func (e *engine) nextLane() (Lane, bool) {
 	interactive, bulk := len(e.queues[Interactive]) > 0, len(e.queues[Bulk]) > 0
-	switch {
-	case interactive && (!bulk || e.streak < bulkShare):
-		e.streak++
+	if interactive && (!bulk || e.streak < bulkShare) {
 		return Interactive, true
-	case bulk:
-		e.streak = 0
-		return Bulk, true
 	}
-	return 0, interactive
+	return Bulk, bulk
+}
+
+// take admits the next sequence of a lane. It reports false if there is none or
+// no room for it.
+func (e *engine) take(lane Lane) bool {
+	if len(e.queues[lane]) == 0 {
+		return false
+	}
+	j := e.queues[lane][0]
+	s := j.seqs[j.queued]
+	total := e.rows[Interactive] + e.rows[Bulk]
+	if total > 0 && (total+s.rows > maxStepRows || e.rows[lane]+s.rows > maxLaneRows) || !e.arena.promise(s.pages) {
+		return false
+	}
+	e.streak++
+	if lane == Bulk {
+		e.streak = 0
+	}
+	e.rows[lane] += s.rows
+	e.taken[lane] = append(e.taken[lane], s)
+	e.advanceQueue(lane)
+	return true
 }
 
 // advanceQueue moves past a sequence of the first job of a lane. The job goes
@@ -216,14 +247,10 @@ func (e *engine) advanceQueue(lane Lane) {
 
 // encode runs a part of the encoder and moves encoded sequences to decoding.
 func (e *engine) encode() {
-	if !e.busy && !e.beginEncoding() {
+	if len(e.encoding.seqs) == 0 && !e.beginEncoding() {
 		return
 	}
-	layers := len(e.encoder.layers)
-	if len(e.active) > 0 {
-		layers = max(1, encodeWork/e.encoding.m)
-	}
-	if !e.encoder.advance(&e.w.workspace, &e.encoding, layers) {
+	if !e.encoder.advance(&e.w.workspace, &e.encoding, max(1, encodeWork/e.encoding.m)) {
 		return
 	}
 	b := &e.encoding
@@ -237,28 +264,34 @@ func (e *engine) encode() {
 		s.search = s.newSearch()
 	}
 	e.active = append(e.active, b.seqs...)
-	b.seqs, e.busy = nil, false
+	b.seqs = nil
 }
 
 // beginEncoding batches sequences that wait for the encoder.
 func (e *engine) beginEncoding() bool {
-	n, tokens := 0, 0
-	for n < len(e.taken) && (n == 0 || tokens+len(e.taken[n].source) <= encodeRows) {
-		tokens += len(e.taken[n].source)
-		n++
+	limit := encodeRows
+	if len(e.active) > 0 {
+		limit = busyEncodeRows
 	}
-	if n == 0 {
+	var batch []*sequence
+	tokens := 0
+	for lane, waiting := range e.taken {
+		n := 0
+		for ; n < len(waiting) && (len(batch) == 0 || tokens+len(waiting[n].source) <= limit); n++ {
+			batch = append(batch, waiting[n])
+			tokens += len(waiting[n].source)
+		}
+		e.taken[lane] = slices.Delete(waiting, 0, n)
+	}
+	if len(batch) == 0 {
 		return false
 	}
-	e.encoder.begin(&e.encoding, append([]*sequence(nil), e.taken[:n]...))
-	e.taken = append(e.taken[:0], e.taken[n:]...)
-	e.busy = true
+	e.encoder.begin(&e.encoding, batch)
 	return true
 }
 
 // decode runs one step of all active sequences.
 func (e *engine) decode() {
-	e.dropCancelled()
 	if len(e.active) == 0 {
 		return
 	}
@@ -271,7 +304,7 @@ func (e *engine) decode() {
 	if len(e.batch.rows) > 0 {
 		e.decoder.step(&e.w, e.batch.rows)
 	}
-	e.retire(func(s *sequence) bool { return s.err != nil || s.search.advance(s) })
+	e.active = e.retire(e.active, func(s *sequence) bool { return s.err != nil || s.search.advance(s) })
 }
 
 // checkPositions fails sequences that go beyond the model's positions and takes
@@ -293,36 +326,41 @@ func (e *engine) checkPositions() {
 	}
 }
 
+// dropCancelled takes the sequences of cancelled jobs out. Those that are being
+// encoded lie among others: they go when all are cancelled, or are encoded.
 func (e *engine) dropCancelled() {
-	e.retire(func(s *sequence) bool { return s.job.cancelled.Load() })
+	cancelled := func(s *sequence) bool { return s.job.cancelled.Load() }
+	for lane := range e.taken {
+		e.taken[lane] = e.retire(e.taken[lane], cancelled)
+	}
+	e.active = e.retire(e.active, cancelled)
+	if !slices.ContainsFunc(e.encoding.seqs, func(s *sequence) bool { return !cancelled(s) }) {
+		e.encoding.seqs = e.retire(e.encoding.seqs, cancelled)
+	}
 }
 
-// retire takes the sequences that are over out of the batch.
-func (e *engine) retire(over func(*sequence) bool) {
-	kept := e.active[:0]
-	for _, s := range e.active {
+// retire ends the sequences that are over and returns the others.
+func (e *engine) retire(seqs []*sequence, over func(*sequence) bool) []*sequence {
+	return slices.DeleteFunc(seqs, func(s *sequence) bool {
 		if !over(s) {
-			kept = append(kept, s)
-			continue
+			return false
 		}
 		s.slots.release()
 		s.memSlots.release()
 		e.arena.unpromise(s.pages)
-		e.rows -= s.rows
-		e.finished(s)
-	}
-	clear(e.active[len(kept):])
-	e.active = kept
+		e.rows[s.job.lane] -= s.rows
+		if s.err != nil && s.job.err == nil {
+			s.job.err = s.err
+			s.job.cancelled.Store(true) // the others' results would be lost anyway
+		}
+		s.job.end(1)
+		return true
+	})
 }
 
-// finished counts s as done and wakes its caller if it was the job's last.
-func (e *engine) finished(s *sequence) {
-	j := s.job
-	if s.err != nil && j.err == nil {
-		j.err = s.err
-		j.cancelled.Store(true) // the others' results would be lost anyway
-	}
-	if j.left--; j.left == 0 {
+// end counts n sequences as over and wakes the caller after the last.
+func (j *job) end(n int) {
+	if j.left -= n; j.left == 0 {
 		close(j.done)
 	}
 }

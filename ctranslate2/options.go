@@ -124,6 +124,7 @@ func (o *TranslationOptions) validate(vocabulary int) error {
 		{o.SamplingTopK < 0 || o.SamplingTopK > vocabulary, "sampling_topk must be in 0..the size of the vocabulary"},
 		{!(o.SamplingTopP > 0 && o.SamplingTopP <= 1), "sampling_topp must be in (0, 1]"},
 		{!(o.SamplingTemperature >= 0), "the sampling temperature must be >= 0"},
+		{o.Lane > Bulk, "the lane must be interactive or bulk"},
 	} {
 		if rule.broken {
 			return fmt.Errorf("%w: %s", ErrInvalidOptions, rule.text)

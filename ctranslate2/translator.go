@@ -133,7 +133,7 @@ func (t *Translator) TranslateBatch(ctx context.Context, source, targetPrefix []
 		return nil, err
 	}
 	results := make([]Result, len(source))
-	j := &job{params: params, target: t.model.target, done: make(chan struct{})}
+	j := &job{lane: opts.Lane, params: params, target: t.model.target, done: make(chan struct{})}
 	for i, tokens := range source {
 		var prefix []string
 		if len(targetPrefix) != 0 {
@@ -150,7 +150,7 @@ func (t *Translator) TranslateBatch(ctx context.Context, source, targetPrefix []
 	if len(j.seqs) == 0 {
 		return results, nil
 	}
-	if err := t.engine.submit(j, opts.Lane); err != nil {
+	if err := t.engine.submit(j); err != nil {
 		return nil, err
 	}
 	if err := t.engine.wait(ctx, j); err != nil {
