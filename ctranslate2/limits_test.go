@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/sematech/sema/ctranslate2"
 )
@@ -291,5 +293,32 @@ func TestCloseTwice(t *testing.T) {
 	}
 	if err := tr.Close(); !errors.Is(err, ctranslate2.ErrClosed) {
 		t.Errorf("a second Close: %v", err)
+	}
+}
+
+// TestManyLayers opens a model of very many layers, all aliases of one: the
+// time to read it must be in proportion to the file.
+func TestManyLayers(t *testing.T) {
+	m := newTiny()
+	b := m.binary()
+	for i := 1; i < 5000; i++ {
+		for name := range m {
+			if rest, ok := strings.CutPrefix(name, "encoder/layer_0/"); ok {
+				b.alias(fmt.Sprintf("encoder/layer_%d/%s", i, rest), name)
+			}
+		}
+	}
+	fsys := m.files()
+	fsys["model.bin"] = &fstest.MapFile{Data: b.bytes()}
+	start := time.Now()
+	tr, err := openFS(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("opening a file of %d bytes took %v", len(fsys["model.bin"].Data), took)
+	} else {
+		t.Logf("%d bytes: %v", len(fsys["model.bin"].Data), took)
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sematech/sema/ctranslate2/kernels"
@@ -58,7 +60,7 @@ func buildModel(fsys fs.FS, data []byte, computeType string) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{bin: bin, used: map[*Variable]bool{}, compute: compute, epsilon: config.LayerNormEpsilon, weights: map[*Variable]*weights{}}
+	l := &loader{bin: bin, names: slices.Sorted(maps.Keys(bin.variables)), used: map[*Variable]bool{}, compute: compute, epsilon: config.LayerNormEpsilon, weights: map[*Variable]*weights{}}
 	root := scope{l: l}
 	if bin.version < 6 {
 		config.legacyConfig(root)

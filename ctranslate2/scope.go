@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"sort"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -15,6 +15,7 @@ import (
 // for, so that one that no layer knows is an error. Its first error sticks.
 type loader struct {
 	bin     *binaryModel
+	names   []string // of all variables, sorted
 	used    map[*Variable]bool
 	compute DataType // Int8 or Float32: how weights of Dense layers are used
 	epsilon *float32 // of every LayerNorm; nil: the default of its kind
@@ -35,16 +36,10 @@ func (l *loader) fail(format string, args ...any) {
 
 // unknown returns an error that names a variable that no layer asked for.
 func (l *loader) unknown() error {
-	var names []string
-	for name, v := range l.bin.variables {
-		if !l.used[v] {
-			names = append(names, name)
-		}
-	}
+	names := slices.DeleteFunc(slices.Clone(l.names), func(name string) bool { return l.used[l.bin.variables[name]] })
 	if len(names) == 0 {
 		return nil
 	}
-	sort.Strings(names)
 	return fmt.Errorf("%w: variable %q is not known to this runtime (%d such in all): the model has a feature that is not supported", ErrInvalidModel, names[0], len(names))
 }
 
@@ -77,12 +72,8 @@ func (s scope) find(name string) *Variable {
 // exists reports whether any variable lies below s.
 func (s scope) exists() bool {
 	prefix := s.path + "/"
-	for name := range s.l.bin.variables {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
+	i, _ := slices.BinarySearch(s.l.names, prefix)
+	return i < len(s.l.names) && strings.HasPrefix(s.l.names[i], prefix)
 }
 
 // number returns a scalar attribute, or def if the model has none.
