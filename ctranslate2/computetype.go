@@ -24,11 +24,12 @@ func resolveComputeType(requested string, stored DataType) (DataType, error) {
 	return 0, fmt.Errorf("%w: unknown compute type %q: default, auto, int8, int8_float32, int8_float16, int8_bfloat16, int16, float32, float16 and bfloat16 are known", ErrInvalidOptions, requested)
 }
 
-// storedWeightType returns the type in which m stores its weights.
+// storedWeightType returns the type in which m stores its weights: where they
+// are of several, one that is quantized, if any is.
 func (m *binaryModel) storedWeightType() DataType {
 	stored := Float32
 	for name, v := range m.variables {
-		if strings.HasSuffix(name, "weight") && v.Type != Float32 {
+		if strings.HasSuffix(name, "weight") && (v.Type == Int8 || v.Type == Int16) {
 			stored = v.Type
 		}
 	}
