@@ -29,15 +29,22 @@ func (b *binaryFile) str(dst []byte, s string) []byte {
 
 // add appends a variable of float32.
 func (b *binaryFile) add(name string, values []float32, shape ...uint32) {
+	var data []byte
+	for _, v := range values {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+	}
+	b.raw(name, data, 0, shape...)
+}
+
+// raw appends a variable of any type.
+func (b *binaryFile) raw(name string, data []byte, kind byte, shape ...uint32) {
 	b.variables++
 	b.body = append(b.str(b.body, name), byte(len(shape)))
 	for _, d := range shape {
 		b.body = binary.LittleEndian.AppendUint32(b.body, d)
 	}
-	b.body = binary.LittleEndian.AppendUint32(append(b.body, 0), uint32(4*len(values)))
-	for _, v := range values {
-		b.body = binary.LittleEndian.AppendUint32(b.body, math.Float32bits(v))
-	}
+	b.body = binary.LittleEndian.AppendUint32(append(b.body, kind), uint32(len(data)))
+	b.body = append(b.body, data...)
 }
 
 func (b *binaryFile) alias(name, target string) {
