@@ -154,7 +154,7 @@ func (c *decoder) selfAttend(w *decoderWorkspace, a *multiHeadAttention, layer i
 	if a.bias != nil {
 		t.bias = c.bias
 	}
-	w.exec.Parallel(m*a.heads, t)
+	t.run()
 	a.finish(&w.workspace, x, t.context, m, c.d)
 }
 
@@ -175,7 +175,7 @@ func (c *decoder) crossAttend(w *decoderWorkspace, a *multiHeadAttention, layer 
 		t.alignHeads = c.alignmentHeads
 		t.weights = w.alignment(rows, c.alignmentHeads)
 	}
-	w.exec.Parallel(m*a.heads, t)
+	t.run()
 	if t.weights != nil {
 		averageHeads(rows, t.weights, c.alignmentHeads)
 	}
@@ -198,29 +198,52 @@ type decoderAttention struct {
 
 	alignHeads int
 	weights    [][]float32 // per row [alignHeads][source], or nil
+
+	headBlock int // heads that a thread takes at a time
 }
 
-// Do computes the context of one row and head.
+// run computes the context of all rows and heads. The heads of a page lie one
+// behind the other, so a thread takes as many of a row as leave each thread some
+// pieces: the processor then foresees what is read next.
+func (t *decoderAttention) run() {
+	heads, m := t.a.heads, len(t.rows)
+	t.headBlock = max(1, min(heads, m*heads/(4*t.exec.Threads())))
+	t.exec.Parallel(m*t.blocks(), t)
+}
+
+// blocks is how many pieces a row has.
+func (t *decoderAttention) blocks() int { return (t.a.heads + t.headBlock - 1) / t.headBlock }
+
+// Do computes the context of a block of heads of one row.
 func (t *decoderAttention) Do(thread, i int) {
-	a, r, h := t.a, &t.rows[i/t.a.heads], i%t.a.heads
+	r, first := i/t.blocks(), i%t.blocks()*t.headBlock
+	for h := first; h < min(first+t.headBlock, t.a.heads); h++ {
+		t.head(thread, r, h)
+	}
+}
+
+// head computes the context of row i and head h.
+func (t *decoderAttention) head(thread, i, h int) {
+	a, r := t.a, &t.rows[i]
 	off := r.off
 	if t.memory {
 		off = r.seq.memory
 	}
-	q := t.q[i/a.heads*t.ldq+h*a.dHead:][:a.dHead]
+	q := t.q[i*t.ldq+h*a.dHead:][:a.dHead]
 	scores := scratch(t.exec, thread, len(off))
-	kernels.DotRowsAt(scores, q, t.arena.floats[t.arena.base(t.layer, 0, h):], off, a.scale)
+	next := pageSlots * a.dHead // floats to the next head's
+	kernels.DotRowsAt(scores, q, t.arena.floats[t.arena.base(t.layer, 0, h):], off, a.scale, next)
 	if !t.memory {
 		a.relate(scores, q, t.bias, h, r.pos, true)
 	}
 	kernels.Softmax(scores)
-	out := t.context[i/a.heads*a.inner()+h*a.dHead:][:a.dHead]
-	kernels.WeightedRowsAt(out, scores, t.arena.floats[t.arena.base(t.layer, 1, h):], off)
+	out := t.context[i*a.inner()+h*a.dHead:][:a.dHead]
+	kernels.WeightedRowsAt(out, scores, t.arena.floats[t.arena.base(t.layer, 1, h):], off, next)
 	if !t.memory {
 		a.relateValues(out, scores, r.pos)
 	}
-	if t.weights != nil && h < t.alignHeads && t.weights[i/a.heads] != nil {
-		copy(t.weights[i/a.heads][h*len(off):], scores)
+	if t.weights != nil && h < t.alignHeads && t.weights[i] != nil {
+		copy(t.weights[i][h*len(off):], scores)
 	}
 }
 

@@ -310,16 +310,16 @@ func gemmNNAVX512(dst []float32, ldd int, a []float32, lda, m int, b []float32, 
 	}
 }
 
-func dotRowsAtAVX512(dst, q, base []float32, off []int32, alpha float32) {
+func dotRowsAtAVX512(dst, q, base []float32, off []int32, alpha float32, ahead int) {
 	n := len(off) &^ 3
-	dotAtF32_4(ptr(dst), ptr(q), len(q), ptr(base), ptr(off), n, alpha)
+	dotAtF32_4(ptr(dst), ptr(q), len(q), ptr(base), ptr(off), n, alpha, 4*ahead)
 	if n < len(off) {
-		dotAtF32_1(&dst[n], ptr(q), len(q), ptr(base), &off[n], len(off)-n, alpha)
+		dotAtF32_1(&dst[n], ptr(q), len(q), ptr(base), &off[n], len(off)-n, alpha, 4*ahead)
 	}
 }
 
-func weightedRowsAtAVX512(dst, p, base []float32, off []int32) {
-	weightedAtF32(ptr(dst), len(dst), ptr(p), ptr(base), ptr(off), len(off))
+func weightedRowsAtAVX512(dst, p, base []float32, off []int32, ahead int) {
+	weightedAtF32(ptr(dst), len(dst), ptr(p), ptr(base), ptr(off), len(off), 4*ahead)
 }
 
 // layerNormAVX512 takes the first value off all, which changes nothing but lets

@@ -72,12 +72,12 @@ func BenchmarkAttention(b *testing.B) {
 	}
 	b.Run("DotRowsAt", func(b *testing.B) {
 		for b.Loop() {
-			DotRowsAt(scores, q, base, off, 1)
+			DotRowsAt(scores, q, base, off, 1, 0)
 		}
 	})
 	b.Run("WeightedRowsAt", func(b *testing.B) {
 		for b.Loop() {
-			WeightedRowsAt(q, scores, base, off)
+			WeightedRowsAt(q, scores, base, off, 0)
 		}
 	})
 }

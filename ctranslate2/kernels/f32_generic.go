@@ -53,13 +53,13 @@ func axpyGeneric(dst []float32, a float32, x []float32) {
 	}
 }
 
-func dotRowsAtGeneric(dst, q, base []float32, off []int32, alpha float32) {
+func dotRowsAtGeneric(dst, q, base []float32, off []int32, alpha float32, _ int) {
 	for i, at := range off {
 		dst[i] = alpha * dotGeneric(q, base[at:][:len(q)])
 	}
 }
 
-func weightedRowsAtGeneric(dst, p, base []float32, off []int32) {
+func weightedRowsAtGeneric(dst, p, base []float32, off []int32, _ int) {
 	clear(dst)
 	for i, at := range off {
 		axpyGeneric(dst, p[i], base[at:][:len(dst)])

@@ -81,7 +81,7 @@ func checkGemmNT(t *testing.T, r *rand.Rand, m, n, k int) {
 			if GemmNT(alone[:], 1, x, k, 1, y, k, 1, k, 0.125); alone[0] != dst[i*ldd+j] {
 				t.Fatalf("m %d n %d k %d: [%d][%d] is %v, computed alone %v", m, n, k, i, j, dst[i*ldd+j], alone[0])
 			}
-			DotRowsAt(alone[:], x, b, []int32{int32(j * ldb)}, 0.125)
+			DotRowsAt(alone[:], x, b, []int32{int32(j * ldb)}, 0.125, 0)
 			within(t, "DotRowsAt", float64(alone[0]), 0.125*want, 0.125*magnitude, 5e-7)
 		}
 	}
@@ -149,15 +149,15 @@ func checkRowsAt(t *testing.T, r *rand.Rand, d, count int) {
 		}
 	}
 	scores, sum := fenced[float32](t, count), fenced[float32](t, d)
-	DotRowsAt(scores, q, base, off, 0.5)
-	WeightedRowsAt(sum, p, base, off)
+	DotRowsAt(scores, q, base, off, 0.5, d)
+	WeightedRowsAt(sum, p, base, off, d)
 	want, size := make([]float64, d), make([]float64, d)
 	for i, at := range off {
 		row := base[at:][:d]
 		dot, magnitude := dot64(q, row)
 		within(t, "DotRowsAt", float64(scores[i]), dot/2, magnitude/2, 5e-7)
 		var alone [1]float32
-		if DotRowsAt(alone[:], q, base, off[i:i+1], 0.5); alone[0] != scores[i] {
+		if DotRowsAt(alone[:], q, base, off[i:i+1], 0.5, 0); alone[0] != scores[i] {
 			t.Fatalf("d %d: row %d of %d gives %v, alone %v", d, i, count, scores[i], alone[0])
 		}
 		for j, v := range row {

@@ -73,7 +73,7 @@ func gemmNNAVX2(dst []float32, ldd int, a []float32, lda, m int, b []float32, ld
 
 // dotRowsAtAVX2 multiplies four rows at a time if they are equally spaced, as
 // rows of a cache mostly are, and else one at a time; the sums are the same.
-func dotRowsAtAVX2(dst, q, base []float32, off []int32, alpha float32) {
+func dotRowsAtAVX2(dst, q, base []float32, off []int32, alpha float32, _ int) {
 	i := 0
 	for ; i+4 <= len(off); i += 4 {
 		o := off[i : i+4]
@@ -90,7 +90,7 @@ func dotRowsAtAVX2(dst, q, base []float32, off []int32, alpha float32) {
 	}
 }
 
-func weightedRowsAtAVX2(dst, p, base []float32, off []int32) {
+func weightedRowsAtAVX2(dst, p, base []float32, off []int32, _ int) {
 	avx2WeightedAt(unsafe.SliceData(dst), len(dst), unsafe.SliceData(p), unsafe.SliceData(base), unsafe.SliceData(off), len(off))
 }
 

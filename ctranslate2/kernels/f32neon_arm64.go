@@ -70,13 +70,13 @@ func gemmNNNEON(dst []float32, ldd int, a []float32, lda, m int, b []float32, ld
 	}
 }
 
-func dotRowsAtNEON(dst, q, base []float32, off []int32, alpha float32) {
+func dotRowsAtNEON(dst, q, base []float32, off []int32, alpha float32, _ int) {
 	for i, at := range off {
 		dotsNEON(dst[i:i+1], q, base[at:], 0, alpha)
 	}
 }
 
-func weightedRowsAtNEON(dst, p, base []float32, off []int32) {
+func weightedRowsAtNEON(dst, p, base []float32, off []int32, _ int) {
 	clear(dst)
 	for i, at := range off {
 		neonAxpy(unsafe.SliceData(dst), unsafe.SliceData(base[at:][:len(dst)]), len(dst), p[i])

@@ -14,8 +14,8 @@ type f32Kernels struct {
 	// gemmNN is GemmNN.
 	gemmNN func(dst []float32, ldd int, a []float32, lda, m int, b []float32, ldb, n, k int, accumulate bool)
 	// dotRowsAt and weightedRowsAt are DotRowsAt and WeightedRowsAt.
-	dotRowsAt      func(dst, q, base []float32, off []int32, alpha float32)
-	weightedRowsAt func(dst, p, base []float32, off []int32)
+	dotRowsAt      func(dst, q, base []float32, off []int32, alpha float32, ahead int)
+	weightedRowsAt func(dst, p, base []float32, off []int32, ahead int)
 
 	layerNorm func(dst, x, gamma, beta []float32, eps float32)
 	rmsNorm   func(dst, x, gamma []float32, eps float32)

@@ -7183,68 +7183,77 @@ nnF32_4_end:
 	VZEROUPPER
 	RET
 
-// func dotAtF32_4(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·dotAtF32_4(SB), NOSPLIT, $0-52
+// func dotAtF32_4(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotAtF32_4(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         base+24(FP), CX
 	MOVQ         off+32(FP), DX
 	MOVQ         count+40(FP), BX
+	MOVQ         ahead+56(FP), SI
 	VBROADCASTSS alpha+48(FP), Z0
 	TESTQ        BX, BX
 	JZ           dotAtF32_4_end
 
 dotAtF32_4_rows:
-	MOVLQSX (DX), SI
-	LEAQ    (CX)(SI*4), SI
-	MOVLQSX 4(DX), DI
+	MOVLQSX (DX), DI
 	LEAQ    (CX)(DI*4), DI
-	MOVLQSX 8(DX), R8
+	MOVLQSX 4(DX), R8
 	LEAQ    (CX)(R8*4), R8
-	MOVLQSX 12(DX), R9
+	MOVLQSX 8(DX), R9
 	LEAQ    (CX)(R9*4), R9
+	MOVLQSX 12(DX), R10
+	LEAQ    (CX)(R10*4), R10
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
 	VPXORD  Z4, Z4, Z4
-	MOVQ    q+8(FP), R10
-	MOVQ    n+16(FP), R11
-	MOVQ    R11, R12
-	SHRQ    $0x04, R12
+	MOVQ    q+8(FP), R11
+	MOVQ    n+16(FP), R12
+	MOVQ    R12, R13
+	SHRQ    $0x04, R13
 	JZ      dotAtF32_4_dot_tail
 
 dotAtF32_4_dot_loop:
-	VMOVUPS     (R10), Z5
-	VMOVUPS     (SI), Z6
-	VFMADD231PS Z6, Z5, Z1
+	VMOVUPS     (R11), Z5
+	PREFETCHT0  (DI)(SI*1)
 	VMOVUPS     (DI), Z6
-	VFMADD231PS Z6, Z5, Z2
+	VFMADD231PS Z6, Z5, Z1
+	PREFETCHT0  (R8)(SI*1)
 	VMOVUPS     (R8), Z6
-	VFMADD231PS Z6, Z5, Z3
+	VFMADD231PS Z6, Z5, Z2
+	PREFETCHT0  (R9)(SI*1)
 	VMOVUPS     (R9), Z6
+	VFMADD231PS Z6, Z5, Z3
+	PREFETCHT0  (R10)(SI*1)
+	VMOVUPS     (R10), Z6
 	VFMADD231PS Z6, Z5, Z4
-	ADDQ        $0x40, R10
-	ADDQ        $0x40, SI
+	ADDQ        $0x40, R11
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
-	DECQ        R12
+	ADDQ        $0x40, R10
+	DECQ        R13
 	JNZ         dotAtF32_4_dot_loop
 
 dotAtF32_4_dot_tail:
-	ANDQ        $0x0f, R11
+	ANDQ        $0x0f, R12
 	JZ          dotAtF32_4_dot_done
-	MOVQ        $-1, R12
-	BZHIQ       R11, R12, R12
-	KMOVQ       R12, K1
-	VMOVUPS.Z   (R10), K1, Z5
-	VMOVUPS.Z   (SI), K1, Z6
-	VFMADD231PS Z6, Z5, Z1
+	MOVQ        $-1, R13
+	BZHIQ       R12, R13, R13
+	KMOVQ       R13, K1
+	VMOVUPS.Z   (R11), K1, Z5
+	PREFETCHT0  (DI)(SI*1)
 	VMOVUPS.Z   (DI), K1, Z6
-	VFMADD231PS Z6, Z5, Z2
+	VFMADD231PS Z6, Z5, Z1
+	PREFETCHT0  (R8)(SI*1)
 	VMOVUPS.Z   (R8), K1, Z6
-	VFMADD231PS Z6, Z5, Z3
+	VFMADD231PS Z6, Z5, Z2
+	PREFETCHT0  (R9)(SI*1)
 	VMOVUPS.Z   (R9), K1, Z6
+	VFMADD231PS Z6, Z5, Z3
+	PREFETCHT0  (R10)(SI*1)
+	VMOVUPS.Z   (R10), K1, Z6
 	VFMADD231PS Z6, Z5, Z4
 
 dotAtF32_4_dot_done:
@@ -7272,44 +7281,47 @@ dotAtF32_4_end:
 	VZEROUPPER
 	RET
 
-// func dotAtF32_1(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·dotAtF32_1(SB), NOSPLIT, $0-52
+// func dotAtF32_1(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotAtF32_1(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         base+24(FP), CX
 	MOVQ         off+32(FP), DX
 	MOVQ         count+40(FP), BX
+	MOVQ         ahead+56(FP), SI
 	VBROADCASTSS alpha+48(FP), Z0
 	TESTQ        BX, BX
 	JZ           dotAtF32_1_end
 
 dotAtF32_1_rows:
-	MOVLQSX (DX), SI
-	LEAQ    (CX)(SI*4), SI
+	MOVLQSX (DX), DI
+	LEAQ    (CX)(DI*4), DI
 	VPXORD  Z1, Z1, Z1
-	MOVQ    q+8(FP), DI
-	MOVQ    n+16(FP), R8
-	MOVQ    R8, R9
-	SHRQ    $0x04, R9
+	MOVQ    q+8(FP), R8
+	MOVQ    n+16(FP), R9
+	MOVQ    R9, R10
+	SHRQ    $0x04, R10
 	JZ      dotAtF32_1_dot_tail
 
 dotAtF32_1_dot_loop:
-	VMOVUPS     (DI), Z2
-	VMOVUPS     (SI), Z3
+	VMOVUPS     (R8), Z2
+	PREFETCHT0  (DI)(SI*1)
+	VMOVUPS     (DI), Z3
 	VFMADD231PS Z3, Z2, Z1
+	ADDQ        $0x40, R8
 	ADDQ        $0x40, DI
-	ADDQ        $0x40, SI
-	DECQ        R9
+	DECQ        R10
 	JNZ         dotAtF32_1_dot_loop
 
 dotAtF32_1_dot_tail:
-	ANDQ        $0x0f, R8
+	ANDQ        $0x0f, R9
 	JZ          dotAtF32_1_dot_done
-	MOVQ        $-1, R9
-	BZHIQ       R8, R9, R9
-	KMOVQ       R9, K1
-	VMOVUPS.Z   (DI), K1, Z2
-	VMOVUPS.Z   (SI), K1, Z3
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K1
+	VMOVUPS.Z   (R8), K1, Z2
+	PREFETCHT0  (DI)(SI*1)
+	VMOVUPS.Z   (DI), K1, Z3
 	VFMADD231PS Z3, Z2, Z1
 
 dotAtF32_1_dot_done:
@@ -7340,12 +7352,13 @@ dotAtF32_1_end:
 	VZEROUPPER
 	RET
 
-// func weightedAtF32(dst *float32, n int, p *float32, base *float32, off *int32, count int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2
-TEXT ·weightedAtF32(SB), NOSPLIT, $0-48
+// func weightedAtF32(dst *float32, n int, p *float32, base *float32, off *int32, count int, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2, MMX+
+TEXT ·weightedAtF32(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), AX
 	MOVQ n+8(FP), CX
 	MOVQ base+24(FP), DX
+	MOVQ ahead+48(FP), BX
 
 weightedAtF32_wide:
 	CMPQ   CX, $0x40
@@ -7354,27 +7367,31 @@ weightedAtF32_wide:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   p+16(FP), BX
-	MOVQ   off+32(FP), SI
-	MOVQ   count+40(FP), DI
-	TESTQ  DI, DI
+	MOVQ   p+16(FP), SI
+	MOVQ   off+32(FP), DI
+	MOVQ   count+40(FP), R8
+	TESTQ  R8, R8
 	JZ     weightedAtF32_w_done
 
 weightedAtF32_w_loop:
-	MOVLQSX      (SI), R8
-	VBROADCASTSS (BX), Z4
-	LEAQ         (DX)(R8*4), R8
-	VMOVUPS      (R8), Z5
+	MOVLQSX      (DI), R9
+	VBROADCASTSS (SI), Z4
+	LEAQ         (DX)(R9*4), R9
+	PREFETCHT0   (R9)(BX*1)
+	VMOVUPS      (R9), Z5
 	VFMADD231PS  Z5, Z4, Z0
-	VMOVUPS      64(R8), Z5
+	PREFETCHT0   64(R9)(BX*1)
+	VMOVUPS      64(R9), Z5
 	VFMADD231PS  Z5, Z4, Z1
-	VMOVUPS      128(R8), Z5
+	PREFETCHT0   128(R9)(BX*1)
+	VMOVUPS      128(R9), Z5
 	VFMADD231PS  Z5, Z4, Z2
-	VMOVUPS      192(R8), Z5
+	PREFETCHT0   192(R9)(BX*1)
+	VMOVUPS      192(R9), Z5
 	VFMADD231PS  Z5, Z4, Z3
-	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
-	DECQ         DI
+	ADDQ         $0x04, DI
+	DECQ         R8
 	JNZ          weightedAtF32_w_loop
 
 weightedAtF32_w_done:
@@ -7391,21 +7408,22 @@ weightedAtF32_narrow:
 	CMPQ   CX, $0x10
 	JLT    weightedAtF32_rest
 	VPXORD Z6, Z6, Z6
-	MOVQ   p+16(FP), BX
-	MOVQ   off+32(FP), SI
-	MOVQ   count+40(FP), DI
-	TESTQ  DI, DI
+	MOVQ   p+16(FP), SI
+	MOVQ   off+32(FP), DI
+	MOVQ   count+40(FP), R8
+	TESTQ  R8, R8
 	JZ     weightedAtF32_n_done
 
 weightedAtF32_n_loop:
-	MOVLQSX      (SI), R8
-	VBROADCASTSS (BX), Z0
-	LEAQ         (DX)(R8*4), R8
-	VMOVUPS      (R8), Z1
+	MOVLQSX      (DI), R9
+	VBROADCASTSS (SI), Z0
+	LEAQ         (DX)(R9*4), R9
+	PREFETCHT0   (R9)(BX*1)
+	VMOVUPS      (R9), Z1
 	VFMADD231PS  Z1, Z0, Z6
-	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
-	DECQ         DI
+	ADDQ         $0x04, DI
+	DECQ         R8
 	JNZ          weightedAtF32_n_loop
 
 weightedAtF32_n_done:
@@ -7418,25 +7436,26 @@ weightedAtF32_n_done:
 weightedAtF32_rest:
 	TESTQ  CX, CX
 	JZ     weightedAtF32_end
-	MOVQ   $-1, BX
-	BZHIQ  CX, BX, BX
-	KMOVQ  BX, K1
+	MOVQ   $-1, SI
+	BZHIQ  CX, SI, SI
+	KMOVQ  SI, K1
 	VPXORD Z7, Z7, Z7
 	MOVQ   p+16(FP), CX
-	MOVQ   off+32(FP), BX
-	MOVQ   count+40(FP), SI
-	TESTQ  SI, SI
+	MOVQ   off+32(FP), SI
+	MOVQ   count+40(FP), DI
+	TESTQ  DI, DI
 	JZ     weightedAtF32_r_done
 
 weightedAtF32_r_loop:
-	MOVLQSX      (BX), DI
+	MOVLQSX      (SI), R8
 	VBROADCASTSS (CX), Z0
-	LEAQ         (DX)(DI*4), DI
-	VMOVUPS.Z    (DI), K1, Z1
+	LEAQ         (DX)(R8*4), R8
+	PREFETCHT0   (R8)(BX*1)
+	VMOVUPS.Z    (R8), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 	ADDQ         $0x04, CX
-	ADDQ         $0x04, BX
-	DECQ         SI
+	ADDQ         $0x04, SI
+	DECQ         DI
 	JNZ          weightedAtF32_r_loop
 
 weightedAtF32_r_done:

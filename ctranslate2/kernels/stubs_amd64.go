@@ -151,13 +151,13 @@ func nnF32_1(dst *float32, ldd int, a *float32, lda int, b *float32, ldb int, n 
 func nnF32_4(dst *float32, ldd int, a *float32, lda int, b *float32, ldb int, n int, k int, accumulate int)
 
 //go:noescape
-func dotAtF32_4(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32)
+func dotAtF32_4(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)
 
 //go:noescape
-func dotAtF32_1(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32)
+func dotAtF32_1(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)
 
 //go:noescape
-func weightedAtF32(dst *float32, n int, p *float32, base *float32, off *int32, count int)
+func weightedAtF32(dst *float32, n int, p *float32, base *float32, off *int32, count int, ahead int)
 
 //go:noescape
 func sumsF32(x *float32, n int, shift float32) (sum float32, squares float32)

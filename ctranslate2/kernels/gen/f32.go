@@ -150,13 +150,14 @@ func nnTile(mr int) {
 }
 
 // dotAt generates dst[i] = alpha·q·row for rows of n floats at the offsets off
-// (in elements) from base, four rows at a time.
+// (in elements) from base, four rows at a time. Meanwhile it fetches what lies
+// ahead bytes behind each row.
 func dotAt() {
 	for _, r := range []int{4, 1} {
 		name := fmt.Sprintf("dotAtF32_%d", r)
-		TEXT(name, NOSPLIT, "func(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32)")
+		TEXT(name, NOSPLIT, "func(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)")
 		Pragma("noescape")
-		dst, base, off, count := gp("dst"), gp("base"), gp("off"), gp("count")
+		dst, base, off, count, ahead := gp("dst"), gp("base"), gp("off"), gp("count"), gp("ahead")
 		alpha := broadcast("alpha")
 		TESTQ(count, count)
 		JZ(label(name + "_end"))
@@ -172,6 +173,7 @@ func dotAt() {
 		loop16(name+"_dot", n, func(mask *reg.OpmaskVirtual) {
 			v := loadPS(mem{Base: q}, mask)
 			for i := range ps {
+				PREFETCHT0(mem{Base: ps[i], Index: ahead, Scale: 1})
 				VFMADD231PS(loadPS(mem{Base: ps[i]}, mask), v, acc[i])
 			}
 		}, func() {
@@ -195,12 +197,12 @@ func dotAt() {
 }
 
 // weightedAt generates dst = Σ p[i]·row for rows at the offsets off: blocks of
-// 64 columns, then of 16, the last with a mask.
+// 64 columns, then of 16, the last with a mask. It fetches ahead as dotAt does.
 func weightedAt() {
 	const name = "weightedAtF32"
-	TEXT(name, NOSPLIT, "func(dst *float32, n int, p *float32, base *float32, off *int32, count int)")
+	TEXT(name, NOSPLIT, "func(dst *float32, n int, p *float32, base *float32, off *int32, count int, ahead int)")
 	Pragma("noescape")
-	dst, n, base := gp("dst"), gp("n"), gp("base")
+	dst, n, base, ahead := gp("dst"), gp("n"), gp("base"), gp("ahead")
 	block := func(v int, mask *reg.OpmaskVirtual, suffix string) {
 		acc := zeros(v)
 		p, off, count := gp("p"), gp("off"), gp("count")
@@ -212,6 +214,7 @@ func weightedAt() {
 		VBROADCASTSS(mem{Base: p}, w)
 		LEAQ(mem{Base: base, Index: at64, Scale: 4}, at64)
 		for j := 0; j < v; j++ {
+			PREFETCHT0(mem{Base: at64, Index: ahead, Scale: 1, Disp: 64 * j})
 			VFMADD231PS(loadPS(mem{Base: at64, Disp: 64 * j}, mask), w, acc[j])
 		}
 		ADDQ(imm(4), p)
