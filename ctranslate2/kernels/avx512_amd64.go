@@ -88,13 +88,20 @@ func directAVX512(c []int32, ldc int, a *QuantizedRows, blocks int, w *S8Weights
 			productsTail(c, ldc, a, w, n0, n, n1)
 			return
 		}
-		pf := w.ahead(n+nr, n1, next)
+		pf := w.ahead(n+lookAhead(nr, k), n1, next)
 		for r := 0; r < m; r += height {
 			rows := min(height, m-r)
 			tileOf(rows, nr)(&a.Data[r*a.Stride], a.Stride, &w.Data[p*k], k, k, &c[r*ldc+p-n0], 4*ldc, &w.Comp[p], pf, 64*nr/blocks)
 			pf += uintptr(nr * k / blocks)
 		}
 	}
+}
+
+// lookAhead is how many columns ahead of a tile memory is fetched: as many tiles
+// as have some KiB, which take about as long as memory does to answer.
+func lookAhead(nr, k int) int {
+	const least = 6 << 10
+	return nr * ((least + nr*k - 1) / (nr * k))
 }
 
 // directColumns is how many columns the tiles of blocks of some rows have.
@@ -126,11 +133,11 @@ func productsTail(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n, n1 
 	}
 }
 
-// ahead is the address to prefetch: column n, or the next chunk's first if n is
+// ahead is the address to prefetch: column n, or one of the next chunk's if n is
 // beyond this one's last. It is no pointer: it may lie past the end.
 func (w *S8Weights) ahead(n, n1, next int) uintptr {
 	if n >= n1 {
-		n = max(next, 0)
+		n = max(next, 0) + n - n1
 	}
 	return uintptr(unsafe.Pointer(ptr(w.Data))) + uintptr(n*w.K)
 }
