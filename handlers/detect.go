@@ -72,10 +72,26 @@ func (s *service) acquire(c *fiber.Ctx) (Model, func(), error) {
 		return Model{}, nil, fail(typeShuttingDown, "the service is shutting down").retry(retryWithoutModel)
 	}
 	model, release, err := s.Models.Acquire()
+	if errors.Is(err, ErrNoModel) && s.WaitForModel != nil {
+		model, release, err = s.acquireNext(c)
+	}
 	if err == nil {
 		c.Set(modelVersionHeader, model.Version)
 	}
 	return model, release, err
+}
+
+// acquireNext waits for the model that replaces the one just unloaded, in the queue, which is bounded.
+func (s *service) acquireNext(c *fiber.Ctx) (Model, func(), error) {
+	ctx, cancel := s.clientContext(c)
+	defer cancel()
+	leave, err := s.queue.Enter(ctx, len(c.Request().Body()))
+	if err != nil {
+		s.countDropped(err)
+		return Model{}, nil, err
+	}
+	defer leave()
+	return s.model(ctx)
 }
 
 func topK(asked number) (int, error) { return integer("top_k", asked, 3, maxTopK) }

@@ -40,6 +40,7 @@ type Detail struct {
 const (
 	typeMalformed     = "malformed_json"
 	typeBadRequest    = "bad_request"
+	typeUnauthorized  = "unauthorized"
 	typeForbidden     = "forbidden"
 	typeNotFound      = "not_found"
 	typeMethod        = "method_not_allowed"
@@ -52,6 +53,9 @@ const (
 	typeUnsupported   = "unsupported_language"
 	typeUndetermined  = "undetermined_language"
 	typeDetected      = "detected_unsupported_language"
+	typeNoPrevious    = "no_previous_model"
+	typeReloadFailed  = "reload_failed"
+	typeHubFailed     = "hub_failed"
 	typeRateLimited   = "rate_limited"
 	typeOverloaded    = "overloaded"
 	typeNoModel       = "model_not_loaded"
@@ -72,6 +76,7 @@ var statuses = map[string]struct {
 }{
 	typeMalformed:    {400, "Bad request"},
 	typeBadRequest:   {400, "Bad request"},
+	typeUnauthorized: {401, "Unauthorized"},
 	typeForbidden:    {403, "Forbidden"},
 	typeNotFound:     {404, "Not found"},
 	typeMethod:       {405, "Method not allowed"},
@@ -85,10 +90,13 @@ var statuses = map[string]struct {
 	typeUnsupported:  {422, "Unprocessable entity"},
 	typeUndetermined: {409, "Conflict"}, // the request is valid, but not with what the models make of its text
 	typeDetected:     {409, "Conflict"},
+	typeNoPrevious:   {409, "Conflict"},
+	typeReloadFailed: {409, "Conflict"}, // with what the models are
 	typeRateLimited:  {429, "Too many requests"},
 	typeHeaders:      {431, "Request header fields too large"},
 	typeCancelled:    {statusClientLeft, "Client closed request"},
 	typeInternal:     {500, "Internal server error"},
+	typeHubFailed:    {502, "Bad gateway"},
 	typeOverloaded:   {503, "Service unavailable"},
 	typeNoModel:      {503, "Service unavailable"},
 	typeShuttingDown: {503, "Service unavailable"},

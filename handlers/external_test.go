@@ -31,11 +31,18 @@ func TestSchemathesis(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	s := start(t, func(o *handlers.Options) { o.MaxCharacters = 5000 })
-	run := exec.Command(program, "run", s.url+"/openapi.json",
-		"--checks", "all", "--max-examples", "60", "--seed", "1", "--workers", "1")
-	run.Env = append(os.Environ(), "NO_COLOR=1")
-	if out, err := run.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	check := func(s *server, options ...string) {
+		arguments := append([]string{"run", s.url + "/openapi.json", "--checks", "all", "--max-examples", "60", "--seed", "1", "--workers", "1"}, options...)
+		run := exec.Command(program, arguments...)
+		run.Env = append(os.Environ(), "NO_COLOR=1")
+		out, err := run.CombinedOutput()
+		t.Logf("%s", out)
+		if err != nil {
+			t.Error(err)
+		}
 	}
+	check(start(t, func(o *handlers.Options) { o.MaxCharacters = 5000 }))
+	admin, _ := startAdmin(t, nil)
+	check(admin, "--include-path-regex", "/admin/", "--exclude-path-regex", "/events", // a stream of events has no end
+		"--header", "Authorization: Bearer "+token, "--exclude-checks", "ignored_auth") // wrong tokens soon get 429: TestAdminToken
 }

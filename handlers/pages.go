@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -19,8 +21,13 @@ import (
 //go:embed assets
 var assets embed.FS
 
-//go:embed openapi.json
-var openAPI []byte
+// openAPI describes the service; openAPIAdmin has what the admin routes add to its components and paths.
+var (
+	//go:embed openapi.json
+	openAPI []byte
+	//go:embed openapi_admin.json
+	openAPIAdmin []byte
+)
 
 // pagePolicy lets pages load only what this server has: no inline script, no other host. The documentation's
 // libraries set styles on elements, which has to be allowed.
@@ -107,19 +114,26 @@ func (s *service) getOpenAPI(c *fiber.Ctx) error {
 // describe fills the embedded OpenAPI document with this instance's limits and the languages that it serves.
 func (s *service) describe(served []flores.Language) []byte {
 	var document struct {
-		OpenAPI    string          `json:"openapi"`
-		Info       map[string]any  `json:"info"`
-		Servers    json.RawMessage `json:"servers"`
-		Tags       json.RawMessage `json:"tags"`
-		Paths      json.RawMessage `json:"paths"`
-		Components struct {
-			Schemas   map[string]map[string]any `json:"schemas"`
-			Responses json.RawMessage           `json:"responses"`
-			Headers   json.RawMessage           `json:"headers"`
-		} `json:"components"`
+		OpenAPI    string            `json:"openapi"`
+		Info       map[string]any    `json:"info"`
+		Servers    json.RawMessage   `json:"servers"`
+		Tags       []json.RawMessage `json:"tags"`
+		Paths      json.RawMessage   `json:"paths"`
+		Components components        `json:"components"`
 	}
-	if err := json.Unmarshal(openAPI, &document); err != nil {
-		panic("handlers: openapi.json: " + err.Error()) // embedded, so the tests see it
+	mustUnmarshal(openAPI, &document)
+	if s.administered() {
+		var added struct {
+			Paths json.RawMessage `json:"paths"`
+			components
+		}
+		mustUnmarshal(openAPIAdmin, &added)
+		document.Paths = joinObjects(document.Paths, added.Paths)
+		maps.Copy(document.Components.Schemas, added.Schemas)
+		maps.Copy(document.Components.Responses, added.Responses)
+		document.Components.SecuritySchemes = added.SecuritySchemes
+	} else {
+		document.Tags = document.Tags[:len(document.Tags)-1] // administration is the last
 	}
 	schemas := document.Components.Schemas
 	document.Info["title"], document.Info["version"] = s.AppName, s.Version
@@ -131,6 +145,27 @@ func (s *service) describe(served []flores.Language) []byte {
 		texts["maxItems"] = s.MaxBatchSize
 	}
 	return encode(document).body
+}
+
+// components are the parts of an OpenAPI document that its paths refer to.
+type components struct {
+	Schemas         map[string]map[string]any  `json:"schemas"`
+	Responses       map[string]json.RawMessage `json:"responses"`
+	Headers         json.RawMessage            `json:"headers,omitempty"`
+	SecuritySchemes json.RawMessage            `json:"securitySchemes,omitempty"`
+}
+
+// mustUnmarshal reads an embedded document.
+func mustUnmarshal(document []byte, into any) {
+	if err := json.Unmarshal(document, into); err != nil {
+		panic("handlers: OpenAPI: " + err.Error()) // embedded, so the tests see it
+	}
+}
+
+// joinObjects appends b's members to a's; both are JSON objects with members. Their order stays, as pages show it.
+func joinObjects(a, b json.RawMessage) json.RawMessage {
+	a, b = bytes.TrimSuffix(bytes.TrimSpace(a), []byte("}")), bytes.TrimPrefix(bytes.TrimSpace(b), []byte("{"))
+	return slices.Concat(a, []byte(","), b)
 }
 
 func codes(languages []flores.Language) []string {

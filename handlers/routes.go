@@ -1,6 +1,10 @@
 package handlers
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"slices"
+
+	"github.com/gofiber/fiber/v2"
+)
 
 // apiPrefix is where the routes are; the original service also has them without it.
 const apiPrefix = "/api/v1"
@@ -15,7 +19,7 @@ type route struct {
 // install adds the middleware and all routes: the service's own and its documentation twice.
 func (s *service) install(app *fiber.App) {
 	app.Use(s.observe, s.secure, s.cors, compress, s.deadline)
-	for _, r := range append(s.routes(), s.documentRoutes()...) {
+	for _, r := range slices.Concat(s.routes(), s.adminRoutes(), s.documentRoutes()) {
 		s.add(app, r, apiPrefix+r.path)
 		s.add(app, r, r.path)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/sematech/sema/limiter"
+	"github.com/sematech/sema/modelstore"
 	"github.com/sematech/sema/telemetry"
 )
 
@@ -22,6 +23,17 @@ type Options struct {
 	Metrics *telemetry.Metrics
 	Limits  *limiter.Limits // nil: none
 	Cache   Cache           // nil: none
+
+	// WaitForModel, if set, waits for the model that is about to replace the one just unloaded, up to ctx's end, whose
+	// error it returns. It returns ErrNoModel at once if none is on its way.
+	WaitForModel func(ctx context.Context) error
+
+	Control       modelstore.Controller // what the admin routes drive; nil: they don't exist
+	AdminToken    string                // of the admin routes; "": they don't exist
+	WebhookSecret string                // that the Hub sends to /hooks/huggingface; "": it doesn't exist
+	// ModelRepo and ModelRevision are the Hub's repository whose webhooks count, and the branch or tag of it.
+	ModelRepo, ModelRevision string
+	Heartbeat                time.Duration // between signs of life of idle streams
 
 	// Context is the parent of all work; cancelling it ends what still runs. nil means context.Background().
 	Context context.Context
@@ -60,6 +72,9 @@ type service struct {
 	started time.Time
 	probe   probe
 	tables  languageTables
+
+	attempts *limiter.Memory // wrong secrets by client
+	hooks    chan struct{}   // a place for each reload that webhooks wait for
 }
 
 // New builds the service. It fails on options that contradict each other.
@@ -72,6 +87,7 @@ func New(options Options) (*fiber.App, error) {
 	s := &service{
 		Options: options, log: options.Log, metrics: options.Metrics, proxies: proxies,
 		queue: NewQueue(options.ActiveTokens, options.QueueTokens), started: time.Now(),
+		attempts: limiter.NewMemory(wrongClients, nil), hooks: make(chan struct{}, webhookReloads),
 	}
 	s.tables = newLanguageTables()
 	s.watchGauges()
@@ -108,6 +124,8 @@ func (o *Options) setDefaults() {
 	setDefault(&o.WriteTimeout, 5*time.Minute)
 	setDefault(&o.IdleTimeout, 2*time.Minute)
 	setDefault(&o.RequestTimeout, time.Minute)
+	setDefault(&o.Heartbeat, 15*time.Second)
+	setDefault(&o.ModelRevision, "main")
 	if o.ShuttingDown == nil {
 		o.ShuttingDown = func() bool { return false }
 	}

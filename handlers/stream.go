@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -66,7 +65,7 @@ func (s *service) stream(c *fiber.Ctx, request translate.Request, do func(contex
 		s.countDropped(err)
 		return err
 	}
-	model, release, err := s.Models.Acquire()
+	model, release, err := s.model(ctx)
 	if err != nil {
 		leave()
 		abandon()
@@ -85,7 +84,9 @@ func (s *service) stream(c *fiber.Ctx, request translate.Request, do func(contex
 func setStreamHeaders(c *fiber.Ctx, version string) {
 	c.Set(fiber.HeaderContentType, "text/event-stream; charset=utf-8")
 	c.Set("X-Accel-Buffering", "no")
-	c.Set(modelVersionHeader, version)
+	if version != "" {
+		c.Set(modelVersionHeader, version)
+	}
 }
 
 // eventWriter sends Server-Sent Events; the first failure to send cancels the work.
@@ -94,7 +95,7 @@ type eventWriter struct {
 	out     *bufio.Writer
 	cancel  func()
 	start   time.Time
-	id      int
+	id      uint64
 	first   bool // an event with text has been sent
 	outcome outcome
 }
@@ -131,12 +132,16 @@ func (e *eventWriter) fail(err error) {
 
 // send writes one event and flushes it.
 func (e *eventWriter) send(name string, data any) {
+	e.id++
+	e.write(name, e.id, data)
+}
+
+func (e *eventWriter) write(name string, id uint64, data any) {
 	encoded, err := json.Marshal(data)
 	if err != nil {
 		encoded = []byte("{}")
 	}
-	e.id++
-	fmt.Fprintf(e.out, "event: %s\nid: %s\ndata: %s\n\n", name, strconv.Itoa(e.id), encoded)
+	fmt.Fprintf(e.out, "event: %s\nid: %d\ndata: %s\n\n", name, id, encoded)
 	if e.out.Flush() != nil {
 		e.cancel()
 	}

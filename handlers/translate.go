@@ -126,12 +126,28 @@ func (s *service) admit(ctx context.Context, text string, beam int, do func(Mode
 	}
 	defer leave()
 	s.metrics.Queue(time.Since(start))
-	model, release, err := s.Models.Acquire()
+	model, release, err := s.model(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
 	return do(model)
+}
+
+// model acquires the serving model. While models are replaced in place there is none for a moment: admitted requests
+// wait for the next, up to their deadline, and hold their place, so that the queue stays bounded.
+func (s *service) model(ctx context.Context) (Model, func(), error) {
+	model, release, err := s.Models.Acquire()
+	if !errors.Is(err, ErrNoModel) || s.WaitForModel == nil {
+		return model, release, err
+	}
+	switch err := s.WaitForModel(ctx); {
+	case errors.Is(err, context.DeadlineExceeded):
+		return Model{}, nil, ErrNoModel
+	case err != nil:
+		return Model{}, nil, err
+	}
+	return s.Models.Acquire()
 }
 
 func (s *service) countDropped(err error) {

@@ -1,0 +1,207 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/sirupsen/logrus"
+	ulule "github.com/ulule/limiter/v3"
+
+	"github.com/sematech/sema/limiter"
+	"github.com/sematech/sema/modelstore"
+	"github.com/sematech/sema/telemetry"
+)
+
+// wrongSecrets is how many wrong tokens or webhook secrets a client may send; after that not even the right one is
+// looked at until the window has slid on. wrongClients bounds how many clients are remembered.
+var wrongSecrets = ulule.Rate{Period: time.Minute, Limit: 10}
+
+const wrongClients = 10_000
+
+// adminRoutes are the operator's. Without a token, or with nothing to control, they don't exist.
+func (s *service) adminRoutes() []route {
+	var routes []route
+	if s.administered() {
+		routes = append(routes,
+			route{"GET", "/admin/models", s.admin(s.getAdminModels), false},
+			route{"POST", "/admin/reload", s.admin(s.postReload), false},
+			route{"POST", "/admin/rollback", s.admin(s.postRollback), false},
+			route{"GET", "/admin/reload/events", s.admin(s.getReloadEvents), false},
+		)
+	}
+	if s.Control != nil && s.WebhookSecret != "" {
+		routes = append(routes, route{"POST", "/hooks/huggingface", s.postHubWebhook, false})
+	}
+	return routes
+}
+
+// administered says whether the admin routes exist.
+func (s *service) administered() bool { return s.Control != nil && s.AdminToken != "" }
+
+// admin lets only requests with the admin token through.
+func (s *service) admin(next fiber.Handler) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		c.Locals(quietKey, c.Method() != fiber.MethodPost)
+		if err := s.checkSecret(c, bearer(c), s.AdminToken, typeUnauthorized); err != nil {
+			c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="sema admin"`)
+			return err
+		}
+		return next(c)
+	}
+}
+
+// bearer returns the token of the Authorization header, "" if it has none.
+func bearer(c *fiber.Ctx) string {
+	scheme, token, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// checkSecret compares in a time that tells nothing of the secret, not even its length, and counts failures against
+// the client.
+func (s *service) checkSecret(c *fiber.Ctx, given, want, refusal string) error {
+	client := limiter.ClientKey(s.clientAddress(c))
+	state, err := s.attempts.Peek(c.UserContext(), client, wrongSecrets)
+	if err != nil {
+		return err
+	}
+	if state.Remaining == 0 {
+		s.metrics.RateLimited("secret")
+		return fail(typeRateLimited, "too many wrong secrets from this address").retry(time.Until(time.Unix(state.Reset, 0)))
+	}
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(want))
+	if subtle.ConstantTimeCompare(a[:], b[:]) == 1 {
+		return nil
+	}
+	if given == "" { // nothing was guessed
+		return fail(refusal, "this address needs a secret")
+	}
+	if _, err := s.attempts.Get(c.UserContext(), client, wrongSecrets); err != nil {
+		return err
+	}
+	s.log.WithFields(logrus.Fields{telemetry.FieldRequestID: requestID(c), telemetry.FieldClientIP: s.clientAddress(c).String(), "endpoint": endpoint(c)}).Warn("wrong_secret")
+	return fail(refusal, "the secret is wrong")
+}
+
+// generations is what GET /admin/models answers.
+type generations struct {
+	Models []modelstore.Generation `json:"models"`
+	Total  int                     `json:"total"`
+}
+
+func (s *service) getAdminModels(c *fiber.Ctx) error {
+	models := append([]modelstore.Generation{}, s.Control.Generations()...) // [] and not null
+	return c.JSON(generations{models, len(models)})
+}
+
+// reloadBody is what POST /admin/reload may take; no body means the configured revision.
+type reloadBody struct {
+	Revision string `json:"revision"`
+}
+
+var revisionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$`)
+
+// postReload loads a revision and waits for the outcome as long as a request may last. Who asks by hand means it: a
+// commit that failed before is tried again.
+func (s *service) postReload(c *fiber.Ctx) error {
+	var body reloadBody
+	if len(c.Request().Body()) > 0 {
+		if err := decodeJSON(c, &body); err != nil {
+			return err
+		}
+	}
+	if body.Revision != "" && (!revisionPattern.MatchString(body.Revision) || strings.Contains(body.Revision, "..") || strings.Contains(body.Revision, "//")) {
+		return invalid("revision", "must be a branch, a tag or a commit")
+	}
+	dryRun, err := boolean("dry_run", c.Query("dry_run"))
+	if err != nil {
+		return err
+	}
+	request := modelstore.Request{Trigger: "admin", Revision: body.Revision, DryRun: dryRun, Force: true}
+	return s.answerOutcome(c, func(ctx context.Context) (modelstore.Outcome, error) { return s.Control.Reload(ctx, request) })
+}
+
+func (s *service) postRollback(c *fiber.Ctx) error {
+	return s.answerOutcome(c, s.Control.Rollback)
+}
+
+// boolean reads a query's true or false; "" is false.
+func boolean(field, value string) (bool, error) {
+	if value == "" {
+		return false, nil
+	}
+	b, err := strconv.ParseBool(value)
+	if err != nil {
+		return false, invalid(field, "must be true or false")
+	}
+	return b, nil
+}
+
+// outcomeAnswer is what a reload answers: its outcome, or that it runs on.
+type outcomeAnswer struct {
+	modelstore.Outcome
+	Timestamp string `json:"timestamp"`
+	RequestID string `json:"request_id"`
+}
+
+// answerOutcome waits for a change of models: 200 with its outcome, 202 when the request's time is over before it.
+func (s *service) answerOutcome(c *fiber.Ctx, change func(context.Context) (modelstore.Outcome, error)) error {
+	if s.ShuttingDown() {
+		return fail(typeShuttingDown, "the service is shutting down").retry(retryWithoutModel)
+	}
+	ctx, cancel := s.clientContext(c)
+	defer cancel()
+	outcome, err := change(ctx)
+	switch {
+	case errors.Is(err, modelstore.ErrNoPrevious):
+		return fail(typeNoPrevious, "there are no models before those that serve to go back to")
+	case errors.Is(err, modelstore.ErrReloadFailed):
+		return reloadFailure(outcome)
+	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		c.Status(fiber.StatusAccepted)
+		outcome.Result = "running"
+	case err != nil:
+		return err
+	}
+	fields(c)["result"] = outcome.Result
+	return c.JSON(outcomeAnswer{outcome, timestamp(), requestID(c)})
+}
+
+// reloadFailure tells a Hub that failed from models that were refused; the caller is an operator and may see why.
+func reloadFailure(o modelstore.Outcome) *Error {
+	kind := typeReloadFailed
+	if o.Step == "resolve" || o.Step == "download" {
+		kind = typeHubFailed
+	}
+	return fail(kind, "the reload failed at step "+o.Step+" and the models before it serve on: "+o.Error, Detail{Field: o.Step, Message: o.Error})
+}
+
+// Attempts describes, for FromStore, the models that c is loading and those that it could not load.
+func Attempts(c modelstore.Controller) func() []ModelStatus {
+	return func() []ModelStatus {
+		var models []ModelStatus
+		for _, g := range c.Generations() {
+			if g.State == "loading" || g.State == "failed" {
+				models = append(models, ModelStatus{Name: g.Source, Revision: g.Revision, State: g.State, Progress: g.Progress, Detail: detailOf(g)})
+			}
+		}
+		return models
+	}
+}
+
+// detailOf is where loading is, and why it failed.
+func detailOf(g modelstore.Generation) string {
+	if g.Error == "" {
+		return g.Step
+	}
+	return strings.TrimPrefix(g.Step+": "+g.Error, ": ")
+}
