@@ -145,10 +145,11 @@ func (c *decoder) selfAttend(w *decoderWorkspace, a *multiHeadAttention, layer i
 	m := len(rows)
 	qkv := a.project(&w.workspace, x, m, c.d)
 	inner := a.inner()
+	w.slots = w.slots[:0]
 	for i := range rows {
-		at := int(rows[i].off[rows[i].pos])
-		w.arena.store(layer, at, qkv[i*3*inner+inner:i*3*inner+3*inner])
+		w.slots = append(w.slots, rows[i].off[rows[i].pos])
 	}
+	w.store(layer, qkv[inner:], 3*inner)
 	t := &w.decoderTask
 	*t = decoderAttention{a: a, arena: w.arena, exec: w.exec, layer: layer, rows: rows, q: qkv, ldq: 3 * inner, context: w.context.grow(m * inner)}
 	if a.bias != nil {
@@ -156,13 +157,6 @@ func (c *decoder) selfAttend(w *decoderWorkspace, a *multiHeadAttention, layer i
 	}
 	t.run()
 	a.finish(&w.workspace, x, t.context, m, c.d)
-}
-
-// store writes keys and values kv [2·heads·dHead] of a layer to the slot at.
-func (a *kvArena) store(layer, at int, kv []float32) {
-	for h := range 2 * a.heads {
-		copy(a.floats[at+a.base(layer, 0, h):][:a.dHead], kv[h*a.dHead:(h+1)*a.dHead])
-	}
 }
 
 func (c *decoder) crossAttend(w *decoderWorkspace, a *multiHeadAttention, layer int, rows []row, x []float32) {
@@ -264,17 +258,15 @@ func averageHeads(rows []row, weights [][]float32, heads int) {
 // memoryKeys projects the memory x [m][d] of sequences that lie one behind the
 // other to keys and values of every layer and stores them.
 func (c *decoder) memoryKeys(w *decoderWorkspace, seqs []*sequence, x []float32, m, d int) {
+	w.slots = w.slots[:0]
+	for _, s := range seqs {
+		w.slots = append(w.slots, s.memory...)
+	}
 	in := input{x: x, ld: d, m: m, q: &w.q}
 	for layer := range c.layers {
 		kv := c.layers[layer].cross.kv
 		out := w.wide.grow(m * kv.n)
 		kv.forward(w.exec, out, kv.n, &in, kernels.Epilogue{})
-		i := 0
-		for _, s := range seqs {
-			for _, at := range s.memory {
-				w.arena.store(layer, int(at), out[i*kv.n:(i+1)*kv.n])
-				i++
-			}
-		}
+		w.store(layer, out, kv.n)
 	}
 }

@@ -96,6 +96,35 @@ func (a *kvArena) trim() {
 	a.free, a.fresh = a.free[:0], 0
 }
 
+// storeTask writes the keys and values kv [len(slots)][ld], of which 2·heads·dHead
+// are used, of a layer to their slots, in blocks of storeRows.
+type storeTask struct {
+	arena *kvArena
+	layer int
+	kv    []float32
+	ld    int
+	slots []int32
+}
+
+const storeRows = 8
+
+// Do writes block i.
+func (t *storeTask) Do(_, i int) {
+	a := t.arena
+	for r := i * storeRows; r < min((i+1)*storeRows, len(t.slots)); r++ {
+		kv, at := t.kv[r*t.ld:], int(t.slots[r])+a.base(t.layer, 0, 0)
+		for h := range 2 * a.heads {
+			copy(a.floats[at+h*pageSlots*a.dHead:][:a.dHead], kv[h*a.dHead:(h+1)*a.dHead])
+		}
+	}
+}
+
+// store writes the keys and values kv of a layer, ld apart, to w.slots.
+func (w *decoderWorkspace) store(layer int, kv []float32, ld int) {
+	w.storing = storeTask{w.arena, layer, kv, ld, w.slots}
+	w.exec.Parallel((len(w.slots)+storeRows-1)/storeRows, &w.storing)
+}
+
 // kvSlots is a growing row of slots of an arena.
 type kvSlots struct {
 	arena *kvArena

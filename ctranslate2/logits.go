@@ -222,6 +222,8 @@ func (c *decoder) outputInput(w *decoderWorkspace, x []float32, m int) input {
 type decoderWorkspace struct {
 	workspace
 	arena    *kvArena
+	slots    []int32 // places of new keys and values
+	storing  storeTask
 	embedded buffer // [m][k]
 	x        buffer // [m][d]
 	picked   buffer // [queries][d]

@@ -15,7 +15,7 @@ func BenchmarkLinearS8(b *testing.B) {
 			continue
 		}
 		for _, s := range [][2]int{{1024, 1024}, {4096, 1024}, {1024, 4096}, {256206, 1024}} {
-			for _, m := range []int{1, 4, 8, 16, 32, 128} {
+			for _, m := range []int{1, 4, 8, 16, 32, 64, 128, 512} {
 				b.Run(fmt.Sprintf("%v/%dx%d/m%d", isa, s[0], s[1], m), func(b *testing.B) { benchmarkLinearS8(b, isa, m, s[0], s[1]) })
 			}
 		}
