@@ -37,7 +37,10 @@ type beamSearch struct {
 	diverged    []bool // from the biasing prefix, by slot
 	queries     []logitsQuery
 	pool        []candidate
-	spare       []beam
+	chosen      []candidate
+	spare       []beam // of the step before, for their memory
+	taken       []bool // which hypotheses have a child
+	free        []*branch
 }
 
 // penalized is the score of candidates that must not win.
@@ -201,12 +204,12 @@ func (b *beamSearch) updateDivergence(s *sequence, picked []candidate, step int)
 func (b *beamSearch) extend(p *decodingParams, picked []candidate, step int) bool {
 	last := step+1 == b.limits.max
 	second := b.limits.width
-	chosen := make([]candidate, 0, b.limits.width)
+	b.chosen = b.chosen[:0]
 	for k := range b.limits.width {
 		c := picked[k]
 		if last || p.isEnd(c.id) {
 			b.topFinished = b.topFinished || k == 0
-			b.finish(b.grow(c))
+			b.finish(b.grow(hypothesis{}, c))
 			for ; second < len(picked); second++ {
 				if !p.isEnd(picked[second].id) {
 					c = picked[second]
@@ -215,12 +218,12 @@ func (b *beamSearch) extend(p *decodingParams, picked []candidate, step int) boo
 				}
 			}
 		}
-		chosen = append(chosen, c)
+		b.chosen = append(b.chosen, c)
 	}
 	if last || b.enough() {
 		return true
 	}
-	b.replace(chosen)
+	b.replace()
 	return false
 }
 
@@ -232,12 +235,14 @@ func (b *beamSearch) enough() bool {
 	return len(b.finished) >= b.limits.patience
 }
 
-// grow returns the hypothesis that a candidate makes.
-func (b *beamSearch) grow(c candidate) hypothesis {
+// grow makes h, whose memory it uses, the hypothesis that a candidate makes.
+func (b *beamSearch) grow(h hypothesis, c candidate) hypothesis {
 	parent := &b.beams[c.beam]
-	h := hypothesis{tokens: append(slices.Clone(parent.tokens), c.id), score: c.score}
+	h.tokens = append(append(h.tokens[:0], parent.tokens...), c.id)
+	h.score = c.score
+	h.attention = append(h.attention[:0], parent.attention...)
 	if parent.pending != nil {
-		h.attention = append(slices.Clone(parent.attention), parent.pending)
+		h.attention = append(h.attention, parent.pending)
 	}
 	return h
 }
@@ -247,20 +252,50 @@ func (b *beamSearch) finish(h hypothesis) {
 	b.finished = append(b.finished, h)
 }
 
-// replace makes the chosen candidates the growing hypotheses. Their pasts are
-// lists of cache slots: only a parent with several children has its list copied.
-func (b *beamSearch) replace(chosen []candidate) {
-	next := b.spare[:0]
-	taken := make([]bool, len(b.beams))
-	for _, c := range chosen {
+// replace makes the chosen candidates the growing hypotheses, in the memory of
+// those before their parents. Their pasts are lists of cache slots: the first
+// child of a hypothesis goes on with its list, the others copy it.
+func (b *beamSearch) replace() {
+	b.inherit()
+	next := b.spare
+	for len(next) < len(b.chosen) {
+		next = append(next, beam{})
+	}
+	for k, c := range b.chosen {
 		past := b.beams[c.beam].branch
-		if taken[c.beam] {
-			past = past.fork()
+		if b.taken[c.beam] {
+			past = b.fork(past)
 		}
-		taken[c.beam] = true
-		next = append(next, beam{hypothesis: b.grow(c), branch: past})
+		b.taken[c.beam] = true
+		next[k] = beam{hypothesis: b.grow(next[k].hypothesis, c), branch: past}
 	}
 	b.spare, b.beams = b.beams, next
+}
+
+// inherit collects the lists of slots of hypotheses without a child.
+func (b *beamSearch) inherit() {
+	b.taken = append(b.taken[:0], make([]bool, len(b.beams))...)
+	for _, c := range b.chosen {
+		b.taken[c.beam] = true
+	}
+	for i := range b.beams {
+		if !b.taken[i] {
+			b.free = append(b.free, b.beams[i].branch)
+		}
+	}
+	clear(b.taken)
+}
+
+// fork copies a list of slots, into one that is free if there is any.
+func (b *beamSearch) fork(past *branch) *branch {
+	n := len(b.free)
+	if n == 0 {
+		return past.fork()
+	}
+	f := b.free[n-1]
+	b.free = b.free[:n-1]
+	f.off = append(f.off[:0], past.off...)
+	return f
 }
 
 func (b *beamSearch) results() []hypothesis {

@@ -353,3 +353,38 @@ func ExampleTranslator_TranslateBatch() {
 	fmt.Println(results[0].Hypotheses[0][0], err)
 	// Output: swh_Latn <nil>
 }
+
+// allocations counts what translating steps tokens allocates: the least of some
+// runs, because other goroutines allocate too.
+func allocations(t *testing.T, tr *ctranslate2.Translator, beam, steps int) float64 {
+	t.Helper()
+	c := long(tr.TargetVocabulary(), steps)
+	c.opts.BeamSize = beam
+	least := math.Inf(1)
+	for range 6 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := tr.TranslateBatch(context.Background(), c.source, c.prefix, c.opts); err != nil {
+			t.Error(err)
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, float64(after.Mallocs-before.Mallocs))
+	}
+	return least
+}
+
+// TestAllocations holds the decoding loop to allocating nothing per token, but
+// for rows and pages that grow now and then.
+func TestAllocations(t *testing.T) {
+	tr := openModel(t, "nllb/int8")
+	defer tr.Close()
+	const steps = 40
+	for _, beam := range []int{1, 4} {
+		short, long := allocations(t, tr, beam, steps), allocations(t, tr, beam, 3*steps)
+		perToken := (long - short) / (2 * steps)
+		t.Logf("beam %d: %.2f allocations a token", beam, perToken)
+		if perToken > 0.5 {
+			t.Errorf("beam %d: %.2f allocations a token", beam, perToken)
+		}
+	}
+}

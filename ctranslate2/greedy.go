@@ -19,6 +19,7 @@ type greedy struct {
 	h       hypothesis
 	query   logitsQuery
 	pending [][]float32 // attention of the rows under way
+	pool    []candidate
 	ended   bool
 }
 
@@ -64,7 +65,8 @@ func (g *greedy) advance(s *sequence) bool {
 	if n == len(g.pending) { // the prefix fills the whole length
 		return g.end(s)
 	}
-	picked := g.sampler.draw(g.query.candidates(nil, 0, 0), 1)
+	g.pool = g.query.candidates(g.pool[:0], 0, 0)
+	picked := g.sampler.draw(g.pool, 1)
 	if len(picked) == 0 {
 		s.err = ErrDiverged
 		return true

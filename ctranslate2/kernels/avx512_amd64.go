@@ -66,14 +66,14 @@ var (
 // longRow is the depth from which longTiles are used.
 const longRow = 2048
 
-func productsAVX512(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n1, next int) {
+func productsAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int) {
 	directAVX512(c, ldc, a, 1, w, n0, n1, next)
 }
 
 // directAVX512 multiplies the rows of a, in blocks of about equal height, by
 // columns n0..n1. All blocks take their turn at a tile's columns, so that these
 // are read from memory once, and share the prefetch of the next.
-func directAVX512(c []int32, ldc int, a *QuantizedRows, blocks int, w *S8Weights, n0, n1, next int) {
+func directAVX512(c []int32, ldc int, a QuantizedRows, blocks int, w *S8Weights, n0, n1, next int) {
 	m, k := a.Rows, w.K
 	height := (m + blocks - 1) / blocks
 	nr := directColumns(height, k)
@@ -125,7 +125,7 @@ func tileOf(rows, columns int) tileS8 {
 }
 
 // productsTail computes the last columns n..n1 one at a time.
-func productsTail(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n, n1 int) {
+func productsTail(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n, n1 int) {
 	for ; n < n1; n++ {
 		for r := range a.Rows {
 			dotS8_1x1(&a.Data[r*a.Stride], 0, &w.Data[n*w.K], 0, w.K, &c[r*ldc+n-n0], 0, &w.Comp[n], 0, 0)
@@ -161,7 +161,7 @@ func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []fl
 		return
 	case m <= pairRows && w.K <= longRow:
 		ldc := t.chunk + tileSlack
-		directAVX512(c[tileSlack/2:], ldc, t.a, 2, w, n0, n1, next)
+		directAVX512(c[tileSlack/2:], ldc, *t.a, 2, w, n0, n1, next)
 		for r := range m {
 			t.epilogue(out[r*ldo:][:n1-n0], c[tileSlack/2+r*ldc:], r, n0)
 		}
@@ -199,18 +199,16 @@ var noBias [panelColumns]float32
 // tileEpilogue turns the products of some rows and a whole panel, columns n..,
 // into out. It reports false where the epilogue is more than it does.
 func (t *s8Task) tileEpilogue(out []float32, ldo int, c []int32, r, rows, n int) bool {
-	bias, floor, act := &noBias[0], float32(math.Inf(-1)), None
+	ep := &t.ep
+	bias, floor, act := &noBias[0], float32(math.Inf(-1)), ep.Activation
 	var residual *float32
 	ldr := 0
-	if ep := t.ep; ep != nil {
-		act = ep.Activation
-		if ep.Bias != nil {
-			bias = ptr(ep.Bias[n : n+panelColumns])
-		}
-		if ep.Residual != nil {
-			ldr = ep.ResidualStride
-			residual = ptr(ep.Residual[r*ldr+n : (r+rows-1)*ldr+n+panelColumns])
-		}
+	if ep.Bias != nil {
+		bias = ptr(ep.Bias[n : n+panelColumns])
+	}
+	if ep.Residual != nil {
+		ldr = ep.ResidualStride
+		residual = ptr(ep.Residual[r*ldr+n : (r+rows-1)*ldr+n+panelColumns])
 	}
 	if act != None && act != ReLU {
 		return false

@@ -81,7 +81,7 @@ type f32Task struct {
 	x      []float32
 	ldx, m int
 	w      *F32Weights
-	ep     *Epilogue
+	ep     Epilogue
 	dst    []float32
 	ldd    int
 	sink   ColumnSink
@@ -132,13 +132,13 @@ func (e *Executor) LinearF32To(sink ColumnSink, x []float32, ldx, m int, w *F32W
 
 func (e *Executor) linearF32(dst []float32, ldd int, sink ColumnSink, x []float32, ldx, m int, w *F32Weights, ep *Epilogue) {
 	t := &e.f32
-	t.e, t.x, t.ldx, t.m, t.w, t.ep, t.dst, t.ldd, t.sink = e, x, ldx, m, w, ep, dst, ldd, sink
+	t.e, t.x, t.ldx, t.m, t.w, t.ep, t.dst, t.ldd, t.sink = e, x, ldx, m, w, ep.orNone(), dst, ldd, sink
 	if m == 0 {
 		return
 	}
 	t.plan()
 	e.Parallel((w.N+t.chunk-1)/t.chunk, t)
-	t.x, t.w, t.ep, t.dst, t.sink = nil, nil, nil, nil, nil
+	t.x, t.w, t.ep, t.dst, t.sink = nil, nil, Epilogue{}, nil, nil
 }
 
 // Do computes chunk i.
@@ -177,9 +177,6 @@ func (t *f32Task) products(thread, n0, n1 int) []float32 {
 
 // epilogue applies the epilogue to y, columns n0.. of row r.
 func (t *f32Task) epilogue(y []float32, r, n0 int) {
-	if t.ep == nil {
-		return
-	}
 	if t.ep.Bias != nil {
 		Add(y, t.ep.Bias[n0:n0+len(y)])
 	}

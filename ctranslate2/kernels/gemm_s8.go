@@ -24,6 +24,14 @@ type Epilogue struct {
 	ResidualStride int
 }
 
+// orNone returns what ep points to, or an epilogue that does nothing.
+func (ep *Epilogue) orNone() Epilogue {
+	if ep == nil {
+		return Epilogue{}
+	}
+	return *ep
+}
+
 // A ColumnSink takes the columns of a product as they are computed, so that a
 // product with a huge vocabulary need not be stored.
 type ColumnSink interface {
@@ -40,7 +48,7 @@ type s8Kernels struct {
 	// products writes, for the rows of a and columns n0..n1 of w, the int32
 	// products to c [rows][ldc]. next is the first column of the thread's next
 	// chunk, to prefetch, or -1.
-	products func(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n1, next int)
+	products func(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int)
 	// blocked computes columns n0..n1 of all rows, where these are many, into
 	// out: it reads each column once and hands the products to the epilogue
 	// while they are in the cache. c has room for 2·blockRows rows of products.
@@ -61,7 +69,7 @@ type s8Task struct {
 	e    *Executor
 	a    *QuantizedRows
 	w    *S8Weights
-	ep   *Epilogue
+	ep   Epilogue
 	dst  []float32 // [m][ldd], or nil
 	ldd  int
 	sink ColumnSink
@@ -83,11 +91,11 @@ func (e *Executor) LinearS8To(sink ColumnSink, a *QuantizedRows, w *S8Weights, e
 
 func (e *Executor) linearS8(dst []float32, ldd int, sink ColumnSink, a *QuantizedRows, w *S8Weights, ep *Epilogue) {
 	t := &e.s8
-	t.e, t.a, t.w, t.ep, t.dst, t.ldd, t.sink = e, a, w, ep, dst, ldd, sink
+	t.e, t.a, t.w, t.ep, t.dst, t.ldd, t.sink = e, a, w, ep.orNone(), dst, ldd, sink
 	t.chunk = chunkColumns(w.N, w.K, a.Rows, e.threads)
 	t.next.Store(0)
 	e.Parallel(min(e.threads, (w.N+t.chunk-1)/t.chunk), t)
-	t.a, t.w, t.ep, t.dst, t.sink = nil, nil, nil, nil, nil
+	t.a, t.w, t.ep, t.dst, t.sink = nil, nil, Epilogue{}, nil, nil
 }
 
 // chunkColumns returns how many columns a thread takes at a time: some hundred
@@ -169,7 +177,7 @@ func (t *s8Task) direct(c []int32, n0, n1, next int, out []float32, ldo int) {
 	ldc := t.chunk + tileSlack
 	for r := 0; r < t.a.Rows; r += blockRows {
 		block := t.a.rows(r, min(r+blockRows, t.a.Rows))
-		active.s8.products(c[tileSlack/2:], ldc, &block, t.w, n0, n1, next)
+		active.s8.products(c[tileSlack/2:], ldc, block, t.w, n0, n1, next)
 		for i := range block.Rows {
 			t.epilogue(out[(r+i)*ldo:][:n1-n0], c[tileSlack/2+i*ldc:], r+i, n0)
 		}
@@ -184,17 +192,14 @@ func (q *QuantizedRows) rows(r0, r1 int) QuantizedRows {
 // epilogue turns the products c of row r, columns n0.., into dst.
 func (t *s8Task) epilogue(dst []float32, c []int32, r, n0 int) {
 	n := len(dst)
-	ep := t.ep
+	ep := &t.ep
 	var bias, residual []float32
-	act := None
-	if ep != nil {
-		act = ep.Activation
-		if ep.Bias != nil {
-			bias = ep.Bias[n0 : n0+n]
-		}
-		if ep.Residual != nil {
-			residual = ep.Residual[r*ep.ResidualStride+n0:][:n]
-		}
+	act := ep.Activation
+	if ep.Bias != nil {
+		bias = ep.Bias[n0 : n0+n]
+	}
+	if ep.Residual != nil {
+		residual = ep.Residual[r*ep.ResidualStride+n0:][:n]
 	}
 	if act == None || act == ReLU {
 		active.s8.dequantizeRow(dst, c[:n], t.a.InvScale[r], t.w.Scale[n0:n0+n], bias, residual, act == ReLU)

@@ -39,13 +39,13 @@ type vexTiles struct {
 
 var avx2Tiles = vexTiles{[]vexTile{avx2DotS8_1x4, avx2DotS8_2x4}, avx2DotS8_1x1, 16}
 
-func productsAVX2(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n1, next int) {
+func productsAVX2(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int) {
 	avx2Tiles.products(c, ldc, a, w, n0, n1, next)
 }
 
 // products takes some columns at a time for all rows, so that their weights
 // stay in the cache, while the next columns are fetched.
-func (v *vexTiles) products(c []int32, ldc int, a *QuantizedRows, w *S8Weights, n0, n1, next int) {
+func (v *vexTiles) products(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int) {
 	const nr = 4
 	k := w.K
 	if k < v.minimum {
