@@ -81,6 +81,7 @@ func (s *service) deepLTranslate(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	s.billed.Add(int64(runes(body.Text.values)))
 	translations := make([]deepLTranslation, len(results))
 	for i, r := range results {
 		translations[i] = deepLTranslation{toDeepL(r.source), r.text, utf8.RuneCountInString(body.Text.values[i])}
@@ -129,9 +130,13 @@ func (s *service) deepLLanguages(c *fiber.Ctx) error {
 	return c.JSON(list)
 }
 
+// deepLLimit is more than anyone translates: clients stop when they reach it.
+const deepLLimit = 1_000_000_000_000
+
+// deepLUsage says how many characters were translated for DeepL's clients since the start.
 func (s *service) deepLUsage(c *fiber.Ctx) error {
 	if err := s.checkDeepLKey(c); err != nil {
 		return err
 	}
-	return c.JSON(fiber.Map{"character_count": 0, "character_limit": 1_000_000_000_000})
+	return c.JSON(fiber.Map{"character_count": s.billed.Load(), "character_limit": deepLLimit})
 }

@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -62,7 +63,7 @@ type Options struct {
 // methods are those that get an answer of ours, if only 405; Fiber answers others with a bare 400.
 var methods = append([]string{"QUERY", "LINK", "UNLINK", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "PURGE", "REPORT"}, fiber.DefaultMethods...)
 
-// service is what the handlers share. It is immutable after New.
+// service is what the handlers share. Its fields don't change after New; what they hold is safe for concurrent use.
 type service struct {
 	Options
 	log     *logrus.Logger
@@ -72,6 +73,7 @@ type service struct {
 	started time.Time
 	probe   probe
 	tables  languageTables
+	billed  atomic.Int64 // characters translated for DeepL's clients
 
 	attempts *limiter.Memory // wrong secrets by client
 	hooks    chan struct{}   // a place for each reload that webhooks wait for

@@ -157,6 +157,13 @@ func TestPageInABrowser(t *testing.T) {
 	b.eval(`swap()`)
 	b.until(`source.code === "fra_Latn" && target.code === "eng_Latn" && $("translation").textContent.startsWith("<eng_Latn><fra_Latn>")`)
 
+	// a script that runs from right to left
+	b.eval(`target.choose("arb_Arab")`)
+	b.until(`$("translation").textContent.startsWith("<arb_Arab>") && $("translation").dir === "rtl" && $("translation").lang === "ar-Arab"`)
+	b.until(`getComputedStyle($("translation")).direction === "rtl"`)
+	b.eval(`target.choose("eng_Latn")`)
+	b.until(`$("translation").textContent.startsWith("<eng_Latn>") && $("translation").dir === "ltr"`)
+
 	b.eval(`$("text").value = "x".repeat(101); count(); translate()`)
 	b.until(`$("count").classList.contains("over") && $("message").textContent.includes("101")`)
 	b.faults = nil // the 413 just asked for
