@@ -31,7 +31,10 @@ const (
 	// bulkShare is how many sequences of the interactive lane may be taken
 	// before one of the bulk lane is, if both wait.
 	bulkShare = 8
-	trimAfter = time.Second // of idleness, the cache's memory is given back
+	// Of the cache's memory this much stays between requests, and nothing after
+	// some idleness.
+	trimKept  = 16 << 20
+	trimAfter = time.Second
 )
 
 // A job is one call of TranslateBatch.
@@ -135,6 +138,8 @@ func (e *engine) close() error {
 	e.mu.Unlock()
 	<-e.exited
 	e.w.exec.Close()
+	e.w.free()
+	e.encoding.x.free()
 	return e.arena.close()
 }
 
@@ -156,6 +161,7 @@ func (e *engine) await() bool {
 	if len(e.active)+len(e.encoding.seqs)+len(e.taken[Interactive])+len(e.taken[Bulk]) > 0 {
 		return true
 	}
+	e.arena.trim(trimKept)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	idle := time.AfterFunc(trimAfter, e.wake.Signal)
@@ -167,7 +173,7 @@ func (e *engine) await() bool {
 		}
 		e.wake.Wait()
 		if time.Since(start) >= trimAfter {
-			e.arena.trim()
+			e.arena.trim(0)
 		}
 	}
 	return true
@@ -265,6 +271,19 @@ func (e *engine) encode() {
 	}
 	e.active = append(e.active, b.seqs...)
 	b.seqs = nil
+	e.shrink()
+}
+
+// shrink gives back what the encoder needed, far more than decoding does, unless
+// more sequences wait for it.
+func (e *engine) shrink() {
+	if len(e.taken[Interactive])+len(e.taken[Bulk]) > 0 {
+		return
+	}
+	e.encoding.x.shrink()
+	for _, b := range e.w.buffers() {
+		b.shrink()
+	}
 }
 
 // beginEncoding batches sequences that wait for the encoder.

@@ -84,12 +84,12 @@ func (a *kvArena) release(pages []int32) {
 	a.free = append(a.free, pages...)
 }
 
-// trim gives the memory of unused pages back to the system. It is called when
-// no sequence runs.
-func (a *kvArena) trim() {
+// trim gives the memory of unused pages back to the system if it is more than
+// kept bytes. It is called when no sequence runs.
+func (a *kvArena) trim(kept int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.fresh == 0 {
+	if a.fresh*4*a.pageFloats() <= kept {
 		return
 	}
 	decommit(a.memory[:a.fresh*4*a.pageFloats()])

@@ -232,6 +232,13 @@ type decoderWorkspace struct {
 	aligned  [][]float32
 }
 
+// free gives the memory of all buffers back.
+func (w *decoderWorkspace) free() {
+	for _, b := range append(w.buffers(), &w.embedded, &w.x, &w.picked, &w.align) {
+		b.free()
+	}
+}
+
 // alignment returns a buffer [heads][source] for each row that wants the
 // attention, or nil if none does.
 func (w *decoderWorkspace) alignment(rows []row, heads int) [][]float32 {
