@@ -47,12 +47,12 @@ type Report struct {
 	ReadBandwidth     float64  `json:"read_bandwidth_bytes_per_second"`
 	PeakInt8          float64  `json:"peak_int8_operations_per_second"`
 	StepBytes         int64    `json:"step_weight_bytes"`      // weights that one decoding step reads
-	BandwidthFraction float64  `json:"bandwidth_fraction"`     // StepBytes over step time over ReadBandwidth
+	BandwidthFraction float64  `json:"bandwidth_fraction"`     // StepBytes over step time over the read bandwidth around the run
 	FirstTokens       []string `json:"first_tokens,omitempty"` // of the first hypothesis, to compare outputs
 }
 
-// measured is one run.
-type measured struct{ prefill, total float64 }
+// measured is one run: seconds, and the read bandwidth around it.
+type measured struct{ prefill, total, bandwidth float64 }
 
 // Run loads a model, translates and measures. The sentences are the same in
 // every run and on every machine.
@@ -70,22 +70,25 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		SourceTokens: o.SourceTokens, TargetTokens: o.TargetTokens, ComputeType: o.ComputeType, LoadSeconds: time.Since(start).Seconds()}
 	r.IdlePrivateBytes = privateBytes()
 	source, prefix := o.batch(t)
-	peak := watchPrivateBytes()
+	m := machine{kernels.NewExecutor(t.Threads())}
+	defer m.exec.Close()
 	runs := make([]measured, 0, o.Runs)
+	before := 0.0
 	for i := range o.Runs + 1 { // the first warms up
-		m, tokens, err := o.once(ctx, t, source, prefix)
+		peak := watchPrivateBytes()
+		run, tokens, err := o.once(ctx, t, source, prefix)
+		r.PeakPrivateBytes = max(r.PeakPrivateBytes, peak())
 		if err != nil {
-			peak()
 			return nil, err
 		}
-		if i > 0 {
-			runs = append(runs, m)
+		after := m.bandwidth()
+		if run.bandwidth = (before + after) / 2; i > 0 {
+			runs = append(runs, run)
 		}
-		r.FirstTokens = tokens
+		before, r.FirstTokens = after, tokens
 	}
-	r.PeakPrivateBytes = peak()
+	r.PeakInt8 = kernels.PeakS8(m.exec)
 	r.fill(runs, t.StepBytes(o.BeamSize*o.Sentences))
-	r.measureMachine(t.Threads())
 	return r, nil
 }
 
@@ -135,7 +138,7 @@ func (o *Options) once(ctx context.Context, t *ctranslate2.Translator, source, p
 			return measured{}, nil, fmt.Errorf("bench: sentence %d has %d tokens, %d were asked for", i, n, o.TargetTokens+forced)
 		}
 	}
-	return measured{prefill, total}, results[0].Hypotheses[0], nil
+	return measured{prefill: prefill, total: total}, results[0].Hypotheses[0], nil
 }
 
 // fill derives the figures from the runs.
@@ -143,11 +146,12 @@ func (r *Report) fill(runs []measured, stepBytes int64) {
 	prefill := median(runs, func(m measured) float64 { return m.prefill })
 	total := median(runs, func(m measured) float64 { return m.total })
 	r.PrefillSeconds, r.TimeToFirstToken, r.TotalSeconds = prefill, prefill, total
-	if r.TargetTokens > 1 {
-		r.DecodeSecondsPerStep = median(runs, func(m measured) float64 { return m.total - m.prefill }) / float64(r.TargetTokens-1)
+	r.ReadBandwidth, r.StepBytes = median(runs, func(m measured) float64 { return m.bandwidth }), stepBytes
+	if steps := float64(r.TargetTokens - 1); steps > 0 {
+		r.DecodeSecondsPerStep = median(runs, func(m measured) float64 { return m.total - m.prefill }) / steps
 		r.DecodeTokensPerSec = float64(r.Sentences) / r.DecodeSecondsPerStep
+		r.BandwidthFraction = median(runs, func(m measured) float64 { return float64(stepBytes) * steps / (m.total - m.prefill) / m.bandwidth })
 	}
 	r.TokensPerSecond = float64(r.Sentences*r.TargetTokens) / total
 	r.PrefillTokensPerSec = float64(r.Sentences*r.SourceTokens) / prefill
-	r.StepBytes = stepBytes
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -15,17 +16,18 @@ import (
 
 // bandwidthBytes is how much memory the measurement of the read bandwidth
 // reads: far more than any cache holds.
-const bandwidthBytes = 512 << 20
+const bandwidthBytes = 256 << 20
 
-// measureMachine measures what the machine allows, in the same run.
-func (r *Report) measureMachine(threads int) {
-	e := kernels.NewExecutor(threads)
-	defer e.Close()
-	r.ReadBandwidth = kernels.ReadBandwidth(e, make([]byte, bandwidthBytes))
-	r.PeakInt8 = kernels.PeakS8(e)
-	if r.DecodeSecondsPerStep > 0 && r.ReadBandwidth > 0 {
-		r.BandwidthFraction = float64(r.StepBytes) / r.DecodeSecondsPerStep / r.ReadBandwidth
-	}
+// machine measures what the machine allows.
+type machine struct{ exec *kernels.Executor }
+
+// bandwidth measures how fast memory is read now. On a shared machine that
+// changes from one second to the next, so it is asked before and after each run.
+// Its memory does not count as the runtime's.
+func (m machine) bandwidth() float64 {
+	b := kernels.ReadBandwidth(m.exec, make([]byte, bandwidthBytes))
+	debug.FreeOSMemory()
+	return b
 }
 
 func median[T any](all []T, of func(T) float64) float64 {
