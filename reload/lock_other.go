@@ -1,0 +1,8 @@
+//go:build !unix
+
+package reload
+
+import "os"
+
+// tryLock takes no lock: private folders of dead processes stay.
+func tryLock(*os.File) bool { return false }

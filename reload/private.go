@@ -1,0 +1,66 @@
+package reload
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// privatePrefix begins the names of private folders.
+const privatePrefix = "sema-models-"
+
+// privateDir is a folder that belongs to this process. A lock file in it shows
+// that the process lives; who comes later removes the folders of the dead.
+type privateDir struct {
+	dir  string
+	lock *os.File
+}
+
+// newPrivateDir makes a folder below parent; "": where temporary files go.
+func newPrivateDir(parent string) (*privateDir, error) {
+	if parent == "" {
+		parent = os.TempDir()
+	}
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return nil, fmt.Errorf("reload: a folder for private copies: %w", err)
+	}
+	removeDead(parent)
+	dir, err := os.MkdirTemp(parent, privatePrefix)
+	if err != nil {
+		return nil, fmt.Errorf("reload: a folder for private copies: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("reload: a folder for private copies: %w", errors.Join(err, os.RemoveAll(dir)))
+	}
+	tryLock(lock) // nobody else knows the folder
+	return &privateDir{dir, lock}, nil
+}
+
+// path is where the copy of a revision lies.
+func (p *privateDir) path(revision string) string { return filepath.Join(p.dir, revision) }
+
+// remove removes the folder.
+func (p *privateDir) remove() error { return errors.Join(os.RemoveAll(p.dir), p.lock.Close()) }
+
+// removeDead removes the folders whose process has ended. One without a lock
+// file is being made.
+func removeDead(parent string) {
+	entries, _ := os.ReadDir(parent)
+	for _, e := range entries {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), privatePrefix) {
+			continue
+		}
+		dir := filepath.Join(parent, e.Name())
+		lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
+		if err != nil {
+			continue
+		}
+		if tryLock(lock) {
+			_ = os.RemoveAll(dir) // what can't be removed costs disk only
+		}
+		lock.Close()
+	}
+}
