@@ -153,5 +153,8 @@ func (s *service) watchGauges() {
 	if s.Cache != nil {
 		gauges.CacheBytes = func() float64 { return float64(s.Cache.Bytes()) }
 	}
+	if held, ok := s.Models.(interface{ References() int64 }); ok {
+		gauges.ModelReferences = func() float64 { return float64(held.References()) }
+	}
 	s.metrics.Watch(gauges)
 }

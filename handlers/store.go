@@ -37,6 +37,14 @@ func (s stored[T]) Acquire() (Model, func(), error) {
 	return Model{Translator: bundle.Models, Version: bundle.Revision}, func() { _ = bundle.Release() }, nil
 }
 
+// References is how many requests hold the serving model.
+func (s stored[T]) References() int64 {
+	if current := s.store.Current(); current != nil {
+		return current.References()
+	}
+	return 0
+}
+
 // Status implements Models.
 func (s stored[T]) Status() []ModelStatus {
 	var models []ModelStatus

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sematech/sema/handlers"
@@ -28,6 +29,9 @@ func TestFromStore(t *testing.T) {
 	store.Swap(modelstore.NewBundle(old, "v1", "demo"))
 	if got := s.post("/translate", hello); got.Header.Get("X-Model-Version") != "v1" {
 		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+	if !strings.Contains(s.get("/metrics").body, "\nsema_model_references 0\n") {
+		t.Error("no references in /metrics")
 	}
 	models := s.get("/health").json(t)["models"].([]any)
 	if first := models[0].(map[string]any); len(models) != 2 || first["revision"] != "v1" || first["state"] != "available" {
