@@ -98,18 +98,19 @@ func (e *Executor) linearS8(dst []float32, ldd int, sink ColumnSink, a *Quantize
 	t.a, t.w, t.ep, t.dst, t.sink = nil, nil, Epilogue{}, nil, nil
 }
 
-// chunkColumns returns how many columns a thread takes at a time: some hundred
-// KiB of weights, at least four chunks a thread if there are that many columns,
-// and always the same multiple, so that tiles do not straddle chunks.
+// chunkColumns returns how many columns a thread takes at a time: at least four
+// chunks a thread if there are that many columns, and always the same multiple,
+// so that tiles do not straddle chunks. With few rows memory is all that counts,
+// and reads faster in long runs; with many, the products should stay in the cache.
 func chunkColumns(n, k, m, threads int) int {
 	const unit = 32
-	bytes := 128 << 10
+	bytes, most := 2<<20, 2048
 	if m > directRows {
-		bytes = 512 << 10
+		bytes, most = 512<<10, 1024
 	}
 	chunk := max(bytes/max(k, 1)/unit, 1)
 	chunk = min(chunk, max((n+threads*4*unit-1)/(threads*4*unit), 1))
-	return min(chunk, 1024/unit) * unit
+	return min(chunk, most/unit) * unit
 }
 
 // take returns the next chunk's first column, or -1.
