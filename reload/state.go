@@ -38,10 +38,11 @@ func (e *knownFailure) Error() string {
 }
 
 // lasting reports whether the commit is at fault, rather than the network, the
-// disk or the memory, which may be better next time.
+// disk or the memory, which may be better next time. Requests that would not
+// end when models were to be replaced count too: each attempt costs a gap.
 func lasting(step string, err error) bool {
 	switch step {
-	case stepOpen, stepWarm, stepCanary, stepRollback:
+	case stepOpen, stepWarm, stepCanary, stepDrain, stepRollback:
 		return true
 	}
 	return errors.Is(err, hub.ErrChecksum)

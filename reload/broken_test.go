@@ -1,0 +1,220 @@
+package reload_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sematech/sema/hub/hubtest"
+	"github.com/sematech/sema/modelstore"
+	"github.com/sematech/sema/reload"
+	"github.com/sematech/sema/translate"
+)
+
+// TestBrokenModels has each kind of broken model refused, with the reason, while
+// the one before serves.
+func TestBrokenModels(t *testing.T) {
+	for name, test := range map[string]struct {
+		models     map[string][]byte
+		fault      hubtest.Fault
+		step, says string
+	}{
+		"truncated": {models: with(modelFile, func(m []byte) []byte { return m[:len(m)/2] }), step: "open", says: "file ends within"},
+		"empty":     {models: with(modelFile, func([]byte) []byte { return nil }), step: "open", says: "model.bin"},
+		"other architecture": {models: with(modelFile, func(m []byte) []byte {
+			return bytes.Replace(m, []byte("TransformerSpec"), []byte("TransformerFoo!"), 1)
+		}), step: "open", says: "TransformerFoo!"},
+		"vocabulary mismatch":   {models: with(vocabulary, func(v []byte) []byte { return bytes.Replace(v, []byte(`"an",`), nil, 1) }), step: "open", says: "vocabular"},
+		"no tokenizer":          {models: with("translation/tokenizer/sentencepiece.bpe.model", func([]byte) []byte { return []byte("no") }), step: "open", says: "sentencepiece"},
+		"damaged detector":      {models: with("language_detection/lid.demo.ftz", func(d []byte) []byte { return d[:1000] }), step: "open", says: "lid.demo.ftz"},
+		"not a number":          {models: notANumber(), step: "open", says: "not all numbers"},
+		"overflows":             {models: overflowing(), step: "canary", says: "empty"},
+		"loops":                 {models: looping(), step: "canary", says: "loops"},
+		"says nothing":          {models: silent(), step: "canary", says: "empty"},
+		"other script":          {models: shouting(), step: "canary", says: "script Cyrl"},
+		"wrong bytes":           {models: saying("Salamu"), fault: hubtest.Fault{WrongBytes: true}, step: "download", says: "checksum"},
+		"cut off":               {models: saying("Salamu"), fault: hubtest.Fault{CutAfter: 1000}, step: "download", says: "broke off"},
+		"wrong detector labels": {models: with("language_detection/lid.demo.ftz", mislabel), step: "canary", says: "detected right"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := hubtest.New(t)
+			first := h.Commit(repo, "main", saying("Habari"))
+			o := onHub(t, h)
+			o.Backoff = time.Hour
+			r := run(t, o)
+			r.serves(first)
+			bad := h.Commit(repo, "main", test.models)
+			if test.fault.WrongBytes || test.fault.CutAfter > 0 {
+				h.Fault("/(storage|resolve-cache)/", test.fault)
+			}
+			outcome := r.ask(modelstore.Request{Trigger: "poll"}, "failed")
+			if outcome.Step != test.step || !strings.Contains(outcome.Error, test.says) || outcome.Revision != bad {
+				t.Fatalf("%+v; want step %s with %q", outcome, test.step, test.says)
+			}
+			if g := r.state("failed"); g.Revision != bad || g.Step != test.step || g.Error != outcome.Error || g.At.IsZero() {
+				t.Errorf("generations %+v", r.Generations())
+			}
+			r.says("Habari")
+			if n := len(r.store.Retiring()); n > 0 {
+				t.Errorf("%d bundles retire", n)
+			}
+			r.scrape(`sema_reloads_total{trigger="poll",result="failed",step="` + test.step + `"} 1`)
+		})
+	}
+}
+
+func TestFailedCommitIsNotRetriedUntilAsked(t *testing.T) {
+	h := hubtest.New(t)
+	first := h.Commit(repo, "main", saying("Habari"))
+	opened := 0
+	o := onHub(t, h)
+	o.Poll = 10 * time.Millisecond
+	o.Open = func(dir string, opts translate.Options) (*translate.Pipeline, error) {
+		opened++ // by the loop alone
+		return translate.Open(dir, opts)
+	}
+	r := run(t, o)
+	r.serves(first)
+	bad := h.Commit(repo, "main", looping())
+	r.until("it fails", func() bool { return r.state("failed").Revision == bad })
+	time.Sleep(100 * time.Millisecond)
+	again := r.ask(modelstore.Request{Trigger: "webhook"}, "failed")
+	if again.Step != "canary" || !strings.Contains(again.Error, "failed before") || opened != 2 {
+		t.Errorf("%+v, opened %d times", again, opened)
+	}
+	r.scrape(`sema_reloads_total{trigger="poll",result="failed",step="canary"} 1`)
+	if o := r.ask(modelstore.Request{Force: true}, "failed"); strings.Contains(o.Error, "failed before") || opened != 3 {
+		t.Errorf("%+v, opened %d times", o, opened)
+	}
+	r.serves(h.Commit(repo, "main", saying("Salamu")))
+}
+
+func TestReferenceIsBadAtTheNextStart(t *testing.T) {
+	h := hubtest.New(t)
+	first := h.Commit(repo, "main", saying("Habari"))
+	o := onHub(t, h)
+	r := run(t, o)
+	r.serves(first)
+	h.Commit(repo, "main", looping())
+	r.ask(modelstore.Request{}, "failed")
+	r.end()
+	again := run(t, o)
+	again.serves(first)
+	if f := again.state("failed"); f.Step != "canary" {
+		t.Errorf("generations %+v", again.Generations())
+	}
+}
+
+func TestMemoryPreflight(t *testing.T) {
+	h := hubtest.New(t)
+	first := h.Commit(repo, "main", saying("Habari"))
+	free := int64(1 << 30)
+	o := onHub(t, h)
+	o.Backoff = time.Hour
+	o.FreeMemory = func() (int64, bool) { return free, true }
+	r := run(t, o)
+	r.serves(first)
+	second := h.Commit(repo, "main", saying("Salamu"))
+	free = 70 << 20 // 64 to work with and 6 for a model, but not for two
+	h.Forget()
+	if o := r.ask(modelstore.Request{}, "failed"); o.Step != "memory" || !strings.Contains(o.Error, "RELOAD_MODE=replace") {
+		t.Errorf("%+v", o)
+	}
+	for _, q := range h.Requests() {
+		if strings.Contains(q.Path, second) {
+			t.Errorf("downloaded before the memory was looked at: %+v", q)
+		}
+	}
+	free = 1 << 30
+	r.ask(modelstore.Request{Trigger: "poll"}, "swapped") // not the commit's fault: tried again
+}
+
+func TestCanaryOfTheOperator(t *testing.T) {
+	golden := filepath.Join(t.TempDir(), "golden.tsv")
+	text := "# source\ttarget\ttext\treference\n\nen\tsw\tGood morning\tHabari ya asubuhi\r\neng_Latn\tfra_Latn\tThank you very much.\tMerci beaucoup.\n"
+	if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := hubtest.New(t)
+	first := h.Commit(repo, "main", saying("Habari"))
+	o := onHub(t, h)
+	o.Canary = reload.Canary{Golden: golden, MinChrF: 95, Sentences: []reload.Sentence{{Target: "swh_Latn", Text: "Thank you"}}}
+	r := run(t, o)
+	r.serves(first)
+	h.Commit(repo, "main", saying("Takataka"))
+	if o := r.ask(modelstore.Request{}, "failed"); o.Step != "canary" || !strings.Contains(o.Error, "95.0 is the floor") {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestSlowModels(t *testing.T) {
+	h := hubtest.New(t)
+	o := onHub(t, h)
+	o.Canary.Latency = time.Nanosecond
+	h.Commit(repo, "main", saying("Habari"))
+	r := run(t, o)
+	r.until("the canary fails", func() bool {
+		f := r.state("failed")
+		return f.Step == "canary" && strings.Contains(f.Error, "within 1ns")
+	})
+}
+
+func TestWrongOptions(t *testing.T) {
+	store := &modelstore.Store[*reload.Models]{}
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.tsv")
+	if err := os.WriteFile(bad, []byte("en\tsw\tonly three\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, o := range map[string]reload.Options{
+		"no store":      {Dir: dir},
+		"no source":     {Store: store},
+		"no golden":     {Store: store, Dir: dir, Canary: reload.Canary{Golden: filepath.Join(dir, "missing")}},
+		"bad golden":    {Store: store, Dir: dir, Canary: reload.Canary{Golden: bad}},
+		"empty setence": {Store: store, Dir: dir, Canary: reload.Canary{Sentences: []reload.Sentence{{Target: "swh_Latn"}}}},
+	} {
+		if _, err := reload.New(o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestSlowReaderOfEventsIsLetGo(t *testing.T) {
+	h := hubtest.New(t)
+	h.Commit(repo, "main", saying("Habari"))
+	r := run(t, onHub(t, h))
+	_, next, stop := r.Events(0)
+	defer stop()
+	for range 40 {
+		r.ask(modelstore.Request{}, "unchanged")
+	}
+	n := uint64(0)
+	for event := range next { // ends, for the reader was too slow
+		if event.ID <= n || event.Time.IsZero() {
+			t.Fatalf("event %+v after %d", event, n)
+		}
+		n = event.ID
+	}
+	past, _, stop2 := r.Events(n)
+	defer stop2()
+	if len(past) == 0 || past[0].ID != n+1 {
+		t.Errorf("the events after %d begin with %+v", n, past[:min(len(past), 1)])
+	}
+}
+
+func TestRequestOfTheCallerEnds(t *testing.T) {
+	h := hubtest.New(t)
+	h.Fault("", hubtest.Fault{Delay: time.Hour})
+	r := run(t, onHub(t, h))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := r.Reload(ctx, modelstore.Request{Trigger: "admin"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+}
