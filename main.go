@@ -39,6 +39,7 @@ func commands() []command {
 		{"detect", "detect the language of each line of a file or standard input", runDetect},
 		{"ct2", "translate lines of tokens with a CTranslate2 model", runCT2},
 		{"bench", "measure the runtime on a model or on one of NLLB's sizes", runBench},
+		{"doctor", "explain this machine and what to change", runDoctor},
 		{"config", "print the configuration in force", runConfig},
 		{"healthcheck", "ask the running service whether it is ready", runHealthcheck},
 		{"version", "print the version", runVersion},
@@ -80,14 +81,27 @@ func dispatch(ctx context.Context, name string, args []string, std stdio) error 
 	}
 	for _, c := range commands() {
 		if c.name == name {
-			if err := kernels.Use(os.Getenv("SEMA_CPU_ISA")); err != nil {
-				return fmt.Errorf("SEMA_CPU_ISA: %w", err)
+			if err := chooseKernels(); err != nil {
+				return err
 			}
 			return c.run(ctx, args, std)
 		}
 	}
 	printUsage(std.err)
 	return usageError("unknown command %q", name)
+}
+
+// chooseKernels takes the kernel tier that the environment forces, if any.
+func chooseKernels() error {
+	for _, name := range []string{"SEMA_CPU_ISA", "CPU_ISA"} {
+		if isa := os.Getenv(name); isa != "" {
+			if err := kernels.Use(isa); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		}
+	}
+	return nil
 }
 
 func printUsage(w io.Writer) {
