@@ -1,16 +1,18 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"path"
 	"regexp"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 )
 
 // maxAnswer bounds the answers that are read whole.
@@ -67,40 +69,21 @@ func (c *Client) revisionInfo(ctx context.Context, repo, revision string) (strin
 	if etag != "" {
 		header.Set("If-None-Match", etag)
 	}
-	resp, err := c.get(ctx, address, header)
+	a, err := c.get(ctx, address, header)
 	if err != nil {
 		return "", fmt.Errorf("%w (revision %s of %s)", err, revision, repo)
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotModified {
+	if a.status == http.StatusNotModified && known != "" {
 		return known, nil
 	}
 	var info struct {
 		SHA string `json:"sha"`
 	}
-	if err := decode(resp, &info); err != nil {
-		return "", fmt.Errorf("hub: revision %s of %s: %w", revision, repo, err)
+	if err := json.Unmarshal(a.body, &info); err != nil || !IsCommit(info.SHA) {
+		return "", fmt.Errorf("%w: that for revision %s of %s names no commit", ErrInvalid, revision, repo)
 	}
-	if !IsCommit(info.SHA) {
-		return "", fmt.Errorf("%w: the answer for revision %s of %s names no commit", ErrUnavailable, revision, repo)
-	}
-	c.etags.put(address, resp.Header.Get("ETag"), info.SHA)
+	c.etags.put(address, a.header.Get("ETag"), info.SHA)
 	return info.SHA, nil
-}
-
-// decode reads a JSON answer.
-func decode(resp *http.Response, v any) error {
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return fmt.Errorf("%w: read the answer: %v", ErrUnavailable, err)
-	}
-	if len(data) > maxAnswer {
-		return fmt.Errorf("%w: the answer is larger than %d bytes", ErrUnavailable, maxAnswer)
-	}
-	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("%w: the answer is not the JSON expected: %v", ErrUnavailable, err)
-	}
-	return nil
 }
 
 // treeEntry is an entry of the tree API.
@@ -120,32 +103,47 @@ func (c *Client) list(ctx context.Context, repo, commit string) ([]File, error) 
 	var files []File
 	address := c.api("%s/tree/%s?recursive=true&expand=false", repo, commit)
 	for page := 0; address != ""; page++ {
-		resp, err := c.get(ctx, address, nil)
+		if page > maxFiles/100 {
+			return nil, fmt.Errorf("%w: the listing of %s has no end", ErrInvalid, repo)
+		}
+		a, err := c.get(ctx, address, nil)
 		if err != nil {
 			return nil, fmt.Errorf("%w (files of %s at %s)", err, repo, commit)
 		}
-		var entries []treeEntry
-		err = decode(resp, &entries)
-		resp.Body.Close()
-		if err != nil {
-			return nil, fmt.Errorf("hub: files of %s at %s: %w", repo, commit, err)
+		if files, err = appendPage(files, a.body); err != nil {
+			return nil, fmt.Errorf("%w (files of %s at %s)", err, repo, commit)
 		}
-		for _, e := range entries {
-			if e.Type != "file" {
-				continue
-			}
-			f, err := e.file()
-			if err != nil {
-				return nil, fmt.Errorf("hub: files of %s at %s: %w", repo, commit, err)
-			}
-			files = append(files, f)
-		}
-		if len(files) > maxFiles || page > maxFiles/100 {
-			return nil, fmt.Errorf("hub: %s has more than %d files", repo, maxFiles)
-		}
-		if address, err = c.nextPage(resp.Header); err != nil {
+		if address, err = c.nextPage(a.header); err != nil {
 			return nil, err
 		}
+	}
+	if err := checkFiles(files); err != nil {
+		return nil, fmt.Errorf("%w (files of %s at %s)", err, repo, commit)
+	}
+	return files, nil
+}
+
+// appendPage appends the files of a page of a listing. It reads entry by entry:
+// a page of millions of empty ones is refused before it is in memory.
+func appendPage(files []File, page []byte) ([]File, error) {
+	d := json.NewDecoder(bytes.NewReader(page))
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return nil, fmt.Errorf("%w: a listing is no array", ErrInvalid)
+	}
+	for entries := 0; d.More(); entries++ {
+		var e treeEntry
+		if err := d.Decode(&e); err != nil {
+			return nil, fmt.Errorf("%w: a listing is not as expected: %v", ErrInvalid, err)
+		}
+		if entries > maxFiles || len(files) > maxFiles {
+			return nil, fmt.Errorf("%w: more than %d files", ErrInvalid, maxFiles)
+		}
+		if e.Type == "file" {
+			files = append(files, e.file())
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("%w: a listing ends early", ErrInvalid)
 	}
 	return files, nil
 }
@@ -155,28 +153,48 @@ var (
 	sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-// file checks what will become paths in the cache.
-func (e treeEntry) file() (File, error) {
+func (e treeEntry) file() File {
 	f := File{Path: e.Path, Size: e.Size, BlobID: e.OID}
 	if e.LFS != nil {
-		f.SHA256, f.Size = strings.TrimPrefix(e.LFS.OID, "sha256:"), e.LFS.Size
-		if !sha256Pattern.MatchString(f.SHA256) {
-			return f, fmt.Errorf("%w: file %q has the LFS id %q, which is no sha256", ErrUnavailable, e.Path, e.LFS.OID)
+		f.Size, f.SHA256 = e.LFS.Size, strings.TrimPrefix(e.LFS.OID, "sha256:")
+		if f.SHA256 == "" {
+			f.SHA256 = "none"
 		}
 	}
-	if !sha1Pattern.MatchString(f.BlobID) {
-		return f, fmt.Errorf("%w: file %q has the id %q, which is no sha1", ErrUnavailable, e.Path, e.OID)
-	}
-	if !safePath(f.Path) || f.Size < 0 {
-		return f, fmt.Errorf("%w: file name %q is not allowed", ErrUnavailable, e.Path)
-	}
-	return f, nil
+	return f
 }
 
-// safePath reports whether a path of a repository stays within its folder.
+// maxSize bounds the size of a file, and of all files of a commit.
+const maxSize = 1 << 50
+
+// checkFiles checks what will become paths in the cache, and sizes.
+func checkFiles(files []File) error {
+	var total int64
+	seen := make(map[string]bool, len(files))
+	for _, f := range files {
+		switch {
+		case !safePath(f.Path):
+			return fmt.Errorf("%w: the file name %.200q is not allowed", ErrInvalid, f.Path)
+		case seen[f.Path]:
+			return fmt.Errorf("%w: file %q is listed twice", ErrInvalid, f.Path)
+		case f.SHA256 != "" && !sha256Pattern.MatchString(f.SHA256):
+			return fmt.Errorf("%w: file %q has the LFS id %.100q, which is no sha256", ErrInvalid, f.Path, f.SHA256)
+		case !sha1Pattern.MatchString(f.BlobID):
+			return fmt.Errorf("%w: file %q has the id %.100q, which is no sha1", ErrInvalid, f.Path, f.BlobID)
+		case f.Size < 0 || f.Size > maxSize-total:
+			return fmt.Errorf("%w: file %q has a size of %d bytes", ErrInvalid, f.Path, f.Size)
+		}
+		seen[f.Path] = true
+		total += f.Size
+	}
+	return nil
+}
+
+// safePath reports whether a path of a repository stays within its folder, and
+// can be printed on a line.
 func safePath(p string) bool {
-	return p != "" && p == path.Clean(p) && !path.IsAbs(p) && p != ".." && !strings.HasPrefix(p, "../") &&
-		!strings.ContainsAny(p, "\\\x00") && len(p) < 1024
+	return p == path.Clean(p) && p != "." && !path.IsAbs(p) && p != ".." && !strings.HasPrefix(p, "../") &&
+		len(p) < 1024 && utf8.ValidString(p) && !strings.ContainsFunc(p, func(r rune) bool { return r == '\\' || unicode.IsControl(r) })
 }
 
 var nextPattern = regexp.MustCompile(`<([^>]+)>;\s*rel="next"`)
@@ -188,8 +206,8 @@ func (c *Client) nextPage(h http.Header) (string, error) {
 		return "", nil
 	}
 	u, err := c.base.Parse(m[1])
-	if err != nil || u.Host != c.base.Host {
-		return "", fmt.Errorf("%w: the next page of a listing lies elsewhere: %q", ErrUnavailable, m[1])
+	if err != nil || u.Host != c.base.Host || u.Scheme != c.base.Scheme {
+		return "", fmt.Errorf("%w: the next page of a listing lies elsewhere: %.200q", ErrInvalid, m[1])
 	}
 	return u.String(), nil
 }

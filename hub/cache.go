@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,27 +43,34 @@ func (c *Client) writeRef(repo, revision, commit string) error {
 	if data, err := os.ReadFile(path); err == nil && string(data) == commit {
 		return nil
 	}
-	return writeFile(path, []byte(commit))
+	return writeFile(c.repoDir(repo), path, []byte(commit))
 }
 
 // writeFile writes a file under a name of its own and renames it, so that a
-// reader never sees a part and a crash leaves the old content or the new.
-func writeFile(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
+// reader never sees a part and a crash leaves the old content or the new. The
+// name is in the folder tmp, where a crash may leave it: among the references
+// the Python client would take it for one.
+func writeFile(tmp, path string, data []byte) error {
+	if err := errors.Join(os.MkdirAll(tmp, 0o755), os.MkdirAll(filepath.Dir(path), 0o755)); err != nil {
+		return fmt.Errorf("hub: write %s: %w", path, diskError(err))
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	f, err := os.CreateTemp(tmp, "*"+tmpSuffix)
 	if err != nil {
-		return err
+		return fmt.Errorf("hub: write %s: %w", path, diskError(err))
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err != nil {
-		return fmt.Errorf("hub: write %s: %w", path, err)
+	if err == nil {
+		err = os.Rename(f.Name(), path)
 	}
-	return os.Rename(f.Name(), path)
+	if err != nil {
+		return fmt.Errorf("hub: write %s: %w", path, diskError(err))
+	}
+	return nil
 }
+
+const tmpSuffix = ".tmp"
 
 // treeFormat is the version of the listing that huggingface_hub keeps beside
 // the snapshots. It tells, without a request, whether a snapshot is complete.
@@ -97,26 +105,36 @@ func (c *Client) writeTree(repo, commit string, files []File) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(c.treePath(repo, commit), data)
+	return writeFile(c.repoDir(repo), c.treePath(repo, commit), data)
 }
 
 // readTree returns the cached listing of a commit, or nil if there is none that
 // can be used.
 func (c *Client) readTree(repo, commit string) []File {
 	data, err := os.ReadFile(c.treePath(repo, commit))
+	if err != nil {
+		return nil
+	}
+	return parseTree(data)
+}
+
+func parseTree(data []byte) []File {
 	var t treeListing
-	if err != nil || json.Unmarshal(data, &t) != nil || t.FormatVersion != treeFormat {
+	if json.Unmarshal(data, &t) != nil || t.FormatVersion != treeFormat {
 		return nil
 	}
 	files := make([]File, 0, len(t.Files))
 	for path, e := range t.Files {
 		f := File{Path: path, Size: e.Size, BlobID: e.BlobID, SHA256: e.LFSSHA256}
-		if !safePath(path) || !sha1Pattern.MatchString(f.BlobID) || f.SHA256 != "" && !sha256Pattern.MatchString(f.SHA256) {
-			return nil
+		if f.SHA256 != "" {
+			f.Size = e.LFSSize
 		}
 		files = append(files, f)
 	}
 	sort.Slice(files, func(i, j int) bool { return files[i].Path < files[j].Path })
+	if checkFiles(files) != nil {
+		return nil
+	}
 	return files
 }
 
@@ -147,7 +165,11 @@ func (c *Client) Cached(repo, revision string, allow ...string) (Snapshot, error
 		s.Files = filter(files, allow)
 		return s, s.complete()
 	}
-	s.Files, err = listed(s.Dir) // older clients keep no listing: what is there is all we know
+	// Older clients keep no listing: what is there is all we know.
+	files, err := listed(s.Dir)
+	if s.Files = filter(files, allow); err == nil && len(s.Files) == 0 {
+		err = fmt.Errorf("%w: no file of %s at %s is there", ErrIncomplete, repo, commit)
+	}
 	return s, err
 }
 
@@ -183,11 +205,12 @@ func listed(dir string) ([]File, error) {
 	return files, err
 }
 
-// link makes path in the snapshot a relative link to a blob.
+// link makes a file of the snapshot a relative link to its blob, whose lock the
+// caller has.
 func (c *Client) link(repo, commit string, f File) error {
 	dst := filepath.Join(c.snapshotDir(repo, commit), filepath.FromSlash(f.Path))
 	if err := os.MkdirAll(filepath.Dir(dst), 0o755); err != nil {
-		return err
+		return fmt.Errorf("hub: link %s: %w", f.Path, diskError(err))
 	}
 	target, err := filepath.Rel(filepath.Dir(dst), c.blobPath(repo, f))
 	if err != nil {
@@ -196,28 +219,53 @@ func (c *Client) link(repo, commit string, f File) error {
 	if now, err := os.Readlink(dst); err == nil && now == target {
 		return nil
 	}
-	// A link is replaced by a rename: no moment without it.
-	tmp := fmt.Sprintf("%s.%d.tmp", dst, os.Getpid())
-	os.Remove(tmp)
+	// A link is replaced by a rename: no moment without it. Among the blobs, a
+	// link that a crash leaves behind is taken for no file of the snapshot.
+	tmp := c.blobPath(repo, f) + ".link" + tmpSuffix
+	_ = os.Remove(tmp)
 	if err := os.Symlink(target, tmp); err != nil {
-		return fmt.Errorf("hub: link %s: %w", f.Path, err)
+		return fmt.Errorf("hub: link %s: %w", f.Path, diskError(err))
 	}
-	return os.Rename(tmp, dst)
+	if err := os.Rename(tmp, dst); err != nil {
+		return fmt.Errorf("hub: link %s: %w", f.Path, diskError(err))
+	}
+	return nil
 }
 
 func (c *Client) blobPath(repo string, f File) string {
 	return filepath.Join(c.repoDir(repo), "blobs", f.etag())
 }
 
+// locksDir is the folder of a repository's locks.
+func (c *Client) locksDir(repo string) string {
+	return filepath.Join(c.opts.CacheDir, ".locks", filepath.Base(c.repoDir(repo)))
+}
+
+// Hold keeps a commit's snapshot from being pruned, by this process or another
+// one on the same cache, until release is called or the process ends.
+func (c *Client) Hold(repo, commit string) (release func(), err error) {
+	if err := check(repo, commit); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(c.locksDir(repo), 0o755); err != nil {
+		return nil, fmt.Errorf("hub: hold %s of %s: %w", commit, repo, diskError(err))
+	}
+	return lockFile(context.Background(), c.holdPath(repo, commit), shared)
+}
+
+func (c *Client) holdPath(repo, commit string) string {
+	return filepath.Join(c.locksDir(repo), commit+".snapshot.lock")
+}
+
 // cacheTag marks the folder for backup programs, as the Python client does.
-const cacheTag = "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag created by huggingface_hub.\n"
+const cacheTag = "Signature: 8a477f597d28d172789f06886806bc55\n# Models of the Hugging Face Hub, which can be downloaded again. See https://bford.info/cachedir/\n"
 
 func (c *Client) tagCache() {
 	path := filepath.Join(c.opts.CacheDir, "CACHEDIR.TAG")
 	if _, err := os.Lstat(path); err == nil {
 		return
 	}
-	if err := writeFile(path, []byte(cacheTag)); err != nil {
+	if err := writeFile(filepath.Join(c.opts.CacheDir, ".locks"), path, []byte(cacheTag)); err != nil {
 		c.opts.Logger.Warn("hub: the cache folder could not be tagged", "reason", err.Error())
 	}
 }

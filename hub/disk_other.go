@@ -4,7 +4,15 @@ package hub
 
 import "context"
 
-func lockFile(context.Context, string) (func(), error) { return func() {}, nil }
-func freeSpace(string) (int64, bool)                   { return 0, false }
-func diskError(err error) error                        { return err }
-func syncDir(string)                                   {}
+type lockKind int
+
+const (
+	exclusive lockKind = iota
+	shared
+)
+
+func lockFile(context.Context, string, lockKind) (func(), error) { return func() {}, nil }
+func tryLock(string, lockKind) (func(), error)                   { return func() {}, nil }
+func freeSpace(string) (int64, bool)                             { return 0, false }
+func diskError(err error) error                                  { return err }
+func syncDir(string)                                             {}

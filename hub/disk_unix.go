@@ -13,28 +13,60 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile takes an exclusive flock, the kind that huggingface_hub takes.
-func lockFile(ctx context.Context, path string) (func(), error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o664)
-	if err != nil {
-		return nil, err
-	}
+type lockKind int
+
+const (
+	exclusive lockKind = syscall.LOCK_EX
+	shared    lockKind = syscall.LOCK_SH
+)
+
+// lockFile takes a flock, the kind that huggingface_hub takes, as soon as
+// whoever has it releases it.
+func lockFile(ctx context.Context, path string, kind lockKind) (release func(), err error) {
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			f.Close()
-			return nil, fmt.Errorf("hub: lock %s: %w", path, err)
+		release, err := tryLock(path, kind)
+		if err != nil || release != nil {
+			return release, err
 		}
 		select {
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			f.Close()
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// tryLock takes a flock, or returns nil if someone else has it. The Python
+// client removes a lock's file when it releases it: a lock on a file that has no
+// name any more guards nothing and is taken again.
+func tryLock(path string, kind lockKind) (release func(), err error) {
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o664)
+		if err != nil {
+			return nil, fmt.Errorf("hub: lock: %w", diskError(err))
+		}
+		err = syscall.Flock(int(f.Fd()), int(kind)|syscall.LOCK_NB)
+		if err == nil && named(f, path) {
+			return func() { f.Close() }, nil
+		}
+		f.Close()
+		switch {
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			return nil, nil
+		case err != nil && !errors.Is(err, syscall.EINTR):
+			return nil, fmt.Errorf("hub: lock %s: %w: the cache must be on a file system that has locks", path, err)
+		}
+	}
+}
+
+// named reports whether path still names f.
+func named(f *os.File, path string) bool {
+	mine, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	theirs, err := os.Stat(path)
+	return err == nil && os.SameFile(mine, theirs)
 }
 
 // freeSpace returns the bytes that we may still write below dir.

@@ -13,9 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -32,7 +34,10 @@ var (
 	ErrUnauthorized = errors.New("hub: not authorized")
 	// ErrUnavailable: the Hub could not be reached or failed, after retries.
 	ErrUnavailable = errors.New("hub: unavailable")
-	// ErrOffline: offline mode is on and the cache does not have it.
+	// ErrInvalid: the answer is none of the Hub's, or names files that no
+	// repository may have. It is refused.
+	ErrInvalid = errors.New("hub: invalid answer")
+	// ErrOffline: the cache does not have it, and no request was made.
 	ErrOffline = errors.New("hub: offline")
 	// ErrIncomplete: the cache has a part of a snapshot only.
 	ErrIncomplete = errors.New("hub: snapshot is incomplete")
@@ -53,15 +58,17 @@ type Options struct {
 	Offline  bool   // make no request at all
 	Workers  int    // files downloaded at once; 0: 8
 
-	// Timeout bounds the wait for an answer's header, and for each next byte of
-	// its body; 0: 10 s and 30 s.
+	// Timeout bounds the waits for a connection and for an answer's header; the
+	// wait for each next byte of its body is thrice as long. 0: 10 s.
 	Timeout time.Duration
-	Retries int // of a failed request; 0: 5; negative: none
+	// Retries of a failed request; 0: 5; negative: none. A transfer that gets
+	// further before it breaks off again has them all anew.
+	Retries int
 	// Backoff is the wait before the first retry, doubled each time up to 8
 	// times; 0: 1 s.
 	Backoff time.Duration
 
-	Progress func(Progress)   // called as bytes arrive, from several goroutines
+	Progress func(Progress)   // called as bytes arrive, one call at a time
 	Observe  func(status int) // called for each answer; 0 for none
 	Logger   *slog.Logger     // nil: none
 }
@@ -70,7 +77,7 @@ type Options struct {
 type Progress struct {
 	Repo       string
 	File       string // the file that made progress
-	Done       int64  // bytes of all files on disk
+	Done       int64  // bytes of all files on disk; never falls
 	Total      int64  // bytes of all files
 	Downloaded int64  // bytes received by this call
 }
@@ -96,10 +103,12 @@ func New(o Options) (*Client, error) {
 	if o.CacheDir == "" {
 		return nil, errors.New("hub: no cache folder is set")
 	}
-	setDefault(&o.Workers, 8)
-	setDefault(&o.Timeout, 10*time.Second)
-	setDefault(&o.Retries, 5)
-	setDefault(&o.Backoff, time.Second)
+	o.Workers = positive(o.Workers, 8)
+	o.Timeout = positive(o.Timeout, 10*time.Second)
+	o.Backoff = positive(o.Backoff, time.Second)
+	if o.Retries == 0 {
+		o.Retries = 5
+	}
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
 	}
@@ -109,21 +118,25 @@ func New(o Options) (*Client, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{opts: o, base: base, http: newHTTPClient(o.Timeout)}, nil
+	return &Client{opts: o, base: base, http: newHTTPClient(o)}, nil
 }
 
-func setDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
+func positive[T int | time.Duration](v, otherwise T) T {
+	if v > 0 {
+		return v
 	}
+	return otherwise
 }
 
 // newHTTPClient never follows redirects by itself: the first answer carries
 // headers that the last one lacks, and the token must not follow to another host.
-func newHTTPClient(timeout time.Duration) *http.Client {
+func newHTTPClient(o Options) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.ResponseHeaderTimeout = timeout
+	t.DialContext = (&net.Dialer{Timeout: o.Timeout, KeepAlive: 30 * time.Second}).DialContext
+	t.TLSHandshakeTimeout = o.Timeout
+	t.ResponseHeaderTimeout = o.Timeout
+	t.MaxResponseHeaderBytes = 1 << 20
+	t.MaxIdleConnsPerHost = o.Workers
 	t.DisableCompression = true
 	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
@@ -137,7 +150,7 @@ func (c *Client) Cache() string { return c.opts.CacheDir }
 func CacheDir(getenv func(string) string) string {
 	for _, name := range []string{"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"} {
 		if dir := getenv(name); dir != "" {
-			return dir
+			return expand(dir, getenv)
 		}
 	}
 	return filepath.Join(Home(getenv), "hub")
@@ -146,17 +159,42 @@ func CacheDir(getenv func(string) string) string {
 // Home returns the folder of the Hub's files that are not snapshots.
 func Home(getenv func(string) string) string {
 	if dir := getenv("HF_HOME"); dir != "" {
-		return dir
+		return expand(dir, getenv)
 	}
-	cache := getenv("XDG_CACHE_HOME")
-	if cache == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			home = os.TempDir()
+	if cache := getenv("XDG_CACHE_HOME"); cache != "" {
+		return filepath.Join(expand(cache, getenv), "huggingface")
+	}
+	return filepath.Join(userHome(getenv), ".cache", "huggingface")
+}
+
+// expand resolves a leading ~, which the Python client allows.
+func expand(dir string, getenv func(string) string) string {
+	if dir == "~" || strings.HasPrefix(dir, "~/") {
+		return filepath.Join(userHome(getenv), dir[1:])
+	}
+	return dir
+}
+
+func userHome(getenv func(string) string) string {
+	if home := getenv("HOME"); home != "" {
+		return home
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return home
+	}
+	return os.TempDir()
+}
+
+// Offline reports whether the environment forbids requests: HF_HUB_OFFLINE or
+// TRANSFORMERS_OFFLINE.
+func Offline(getenv func(string) string) bool {
+	for _, name := range []string{"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"} {
+		switch strings.ToUpper(getenv(name)) {
+		case "1", "ON", "YES", "TRUE":
+			return true
 		}
-		cache = filepath.Join(home, ".cache")
 	}
-	return filepath.Join(cache, "huggingface")
+	return false
 }
 
 // Token returns the access token that the environment names: HF_TOKEN, or the
@@ -165,11 +203,11 @@ func Token(getenv func(string) string) string {
 	if t := strings.TrimSpace(getenv("HF_TOKEN")); t != "" {
 		return t
 	}
-	path := getenv("HF_TOKEN_PATH")
-	if path == "" {
-		path = filepath.Join(Home(getenv), "token")
+	file := filepath.Join(Home(getenv), "token")
+	if named := getenv("HF_TOKEN_PATH"); named != "" {
+		file = expand(named, getenv)
 	}
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return ""
 	}
@@ -178,7 +216,7 @@ func Token(getenv func(string) string) string {
 
 var (
 	repoPattern     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?$`)
-	revisionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$`)
+	revisionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/+-]{0,254}$`)
 	commitPattern   = regexp.MustCompile(`^[0-9a-f]{40}$`)
 )
 
@@ -187,10 +225,11 @@ func IsCommit(revision string) bool { return commitPattern.MatchString(revision)
 
 // check refuses names that would leave the cache's folder or the API's paths.
 func check(repo, revision string) error {
-	if !repoPattern.MatchString(repo) || strings.Contains(repo, "..") {
+	// "--" stands for "/" in the names of the cache.
+	if !repoPattern.MatchString(repo) || strings.Contains(repo, "..") || strings.Contains(repo, "--") {
 		return fmt.Errorf("hub: %q is not a repository name (owner/name)", repo)
 	}
-	if !revisionPattern.MatchString(revision) || strings.Contains(revision, "..") || strings.Contains(revision, "//") {
+	if !revisionPattern.MatchString(revision) || strings.Contains(revision, "..") || revision != path.Clean(revision) {
 		return fmt.Errorf("hub: %q is not a revision (a branch, a tag or a commit)", revision)
 	}
 	return nil

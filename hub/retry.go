@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -19,48 +21,87 @@ const maxWait = 5 * time.Minute
 // retryable are the statuses after which a request is tried again.
 var retryable = map[int]bool{408: true, 429: true, 500: true, 502: true, 503: true, 504: true}
 
-// get requests an address of the Hub, with the token, and follows redirects
-// within its host. The answer is 200, 206 or 304; anything else is an error.
-func (c *Client) get(ctx context.Context, address string, header http.Header) (*http.Response, error) {
-	if c.opts.Offline {
-		return nil, fmt.Errorf("%w: a request to %s would be needed", ErrOffline, c.base.Host)
-	}
-	var resp *http.Response
-	err := c.retry(ctx, func() (time.Duration, error) {
-		var wait time.Duration
-		var err error
-		resp, wait, err = c.once(ctx, address, header)
-		return wait, err
-	})
-	return resp, err
+// answer is an answer that was read whole.
+type answer struct {
+	status int // 200 or 304
+	header http.Header
+	body   []byte
 }
 
-// retry calls try until it succeeds or fails for good. try returns how long the
-// server asked to wait.
-func (c *Client) retry(ctx context.Context, try func() (time.Duration, error)) error {
-	backoff := c.opts.Backoff
-	for attempt := 0; ; attempt++ {
-		wait, err := try()
-		if err == nil || !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrChecksum) || attempt >= c.opts.Retries {
-			return err
+// get requests an address of the Hub's API.
+func (c *Client) get(ctx context.Context, address string, header http.Header) (answer, error) {
+	if c.opts.Offline {
+		return answer{}, fmt.Errorf("%w: a request to %s would be needed", ErrOffline, c.base.Host)
+	}
+	var a answer
+	err := c.retry(ctx, func() outcome {
+		resp, wait, err := c.once(ctx, address, header)
+		if err != nil {
+			return outcome{err: err, wait: wait}
 		}
-		if wait == 0 { // full jitter above one half: clients that failed together part
-			wait = backoff/2 + rand.N(backoff/2+1)
-			backoff = min(2*backoff, 8*c.opts.Backoff)
+		defer resp.Body.Close()
+		a = answer{status: resp.StatusCode, header: resp.Header}
+		a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+		if len(a.body) > maxAnswer {
+			err = fmt.Errorf("%w: it is larger than %d bytes", ErrInvalid, maxAnswer)
 		}
-		c.opts.Logger.Warn("hub: retry", "attempt", attempt+1, "wait", wait.String(), "reason", err.Error())
+		return outcome{err: err}
+	})
+	return a, err
+}
+
+// outcome is how an attempt ended.
+type outcome struct {
+	err      error
+	wait     time.Duration // that the server asks for; 0: it does not say
+	advanced bool          // a transfer got further than any attempt before
+}
+
+// maxRefused is how often bytes may arrive that are not those promised.
+const maxRefused = 2
+
+// retry calls try until it succeeds or fails for good.
+func (c *Client) retry(ctx context.Context, try func() outcome) error {
+	attempt, refused := 0, 0
+	for {
+		o := try()
+		if o.advanced {
+			attempt = 0
+		}
+		if errors.Is(o.err, ErrChecksum) {
+			refused++
+		}
+		if !errors.Is(o.err, ErrUnavailable) && !errors.Is(o.err, ErrChecksum) || attempt >= c.opts.Retries || refused >= maxRefused {
+			return o.err
+		}
+		wait := c.wait(o.wait, attempt)
+		attempt++
+		c.opts.Logger.Warn("hub: retry", "attempt", attempt, "wait", wait.String(), "reason", o.err.Error())
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
+}
+
+// wait is how long to wait after some attempts: what the server asks for, or
+// twice as long each time, up to 8 times; with jitter, so that clients that
+// failed together part.
+func (c *Client) wait(asked time.Duration, attempt int) time.Duration {
+	backoff := c.opts.Backoff << min(attempt, 3)
+	jitter := rand.N(backoff/2 + 1)
+	if asked > 0 {
+		return asked + jitter
+	}
+	return backoff/2 + jitter
 }
 
 // maxRedirects bounds the hops within the Hub and to its storage.
 const maxRedirects = 5
 
-// once makes one request and follows its redirects.
+// once makes one request and follows its redirects. The answer is 200, 206 or
+// 304; anything else is an error.
 func (c *Client) once(ctx context.Context, address string, header http.Header) (*http.Response, time.Duration, error) {
 	for range maxRedirects {
 		resp, err := c.send(ctx, address, header)
@@ -79,7 +120,7 @@ func (c *Client) once(ctx context.Context, address string, header http.Header) (
 			address = next.String()
 		default:
 			resp.Body.Close()
-			return nil, retryAfter(resp.Header), statusError(resp)
+			return nil, retryAfter(resp.Header), c.statusError(resp)
 		}
 	}
 	return nil, 0, fmt.Errorf("%w: more than %d redirects", ErrUnavailable, maxRedirects)
@@ -87,31 +128,73 @@ func (c *Client) once(ctx context.Context, address string, header http.Header) (
 
 // send makes one request. Only the Hub's own host gets the token.
 func (c *Client) send(ctx context.Context, address string, header http.Header) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrUnavailable, err)
+		cancel(nil)
+		return nil, fmt.Errorf("%w: refused a redirect to what is no address", ErrUnavailable)
 	}
 	if req.URL.Scheme != "https" && !(req.URL.Scheme == "http" && c.base.Scheme == "http") {
+		cancel(nil)
 		return nil, fmt.Errorf("%w: refused a redirect to %s://%s", ErrUnavailable, req.URL.Scheme, req.URL.Host)
 	}
-	for k, v := range header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, header)
 	req.Header.Set("User-Agent", "sema")
 	req.Header.Set("Accept-Encoding", "identity")
-	if c.opts.Token != "" && req.URL.Host == c.base.Host && req.URL.Scheme == c.base.Scheme {
+	if c.opts.Token != "" && c.ours(req.URL) {
 		req.Header.Set("Authorization", "Bearer "+c.opts.Token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		cause := context.Cause(ctx)
+		cancel(nil)
 		c.opts.Observe(0)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+		if cause != nil {
+			return nil, cause
 		}
 		return nil, fmt.Errorf("%w: %s: %v", ErrUnavailable, req.URL.Host, withoutAddress(err))
 	}
 	c.opts.Observe(resp.StatusCode)
+	resp.Body = watch(ctx, cancel, resp.Body, 3*c.opts.Timeout)
 	return resp, nil
+}
+
+// ours reports whether an address is of the Hub's own host.
+func (c *Client) ours(u *url.URL) bool { return u.Host == c.base.Host && u.Scheme == c.base.Scheme }
+
+// watched is a body that is given up when it stays silent.
+type watched struct {
+	io.ReadCloser
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	silence time.Duration
+	timer   *time.Timer
+}
+
+var errStalled = fmt.Errorf("%w: the transfer stalled", ErrUnavailable)
+
+func watch(ctx context.Context, cancel context.CancelCauseFunc, body io.ReadCloser, silence time.Duration) io.ReadCloser {
+	timer := time.AfterFunc(silence, func() { cancel(errStalled) })
+	timer.Stop() // only reading is timed, not what the reader does in between
+	return &watched{body, ctx, cancel, silence, timer}
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	w.timer.Reset(w.silence)
+	n, err := w.ReadCloser.Read(p)
+	w.timer.Stop()
+	switch {
+	case err == nil || err == io.EOF:
+		return n, err
+	case context.Cause(w.ctx) != nil:
+		return n, context.Cause(w.ctx)
+	}
+	return n, fmt.Errorf("%w: the transfer broke off: %v", ErrUnavailable, withoutAddress(err))
+}
+
+func (w *watched) Close() error {
+	defer w.cancel(nil)
+	return w.ReadCloser.Close()
 }
 
 // withoutAddress drops the address from an error of net/http: the query of a
@@ -125,11 +208,14 @@ func withoutAddress(err error) error {
 }
 
 // statusError says what a status means.
-func statusError(resp *http.Response) error {
+func (c *Client) statusError(resp *http.Response) error {
+	if !c.ours(resp.Request.URL) { // its signature may be too old: the Hub gives a new one
+		return fmt.Errorf("%w: the storage %s answered %d", ErrUnavailable, resp.Request.URL.Host, resp.StatusCode)
+	}
 	code := resp.Header.Get("X-Error-Code")
 	detail := strconv.Itoa(resp.StatusCode)
 	if code != "" {
-		detail += " " + code
+		detail += fmt.Sprintf(" %.100q", code)
 	}
 	switch {
 	case code == "GatedRepo" || resp.StatusCode == http.StatusForbidden:

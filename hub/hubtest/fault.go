@@ -70,6 +70,7 @@ type writer struct {
 	http.ResponseWriter
 	request *http.Request
 	closed  <-chan struct{}
+	begun   func(status int) // called when the header goes out
 	fault   Fault
 	status  int
 	sent    int64
@@ -111,13 +112,14 @@ func (w *writer) wait(d time.Duration) {
 
 func (w *writer) WriteHeader(status int) {
 	w.status = status
+	w.begun(status)
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write sends a part of the body, as badly as the fault says.
 func (w *writer) Write(data []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	if w.status >= 300 { // the body of a redirect or an error is not what the fault is about
 		return w.ResponseWriter.Write(data)

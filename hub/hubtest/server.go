@@ -28,7 +28,7 @@ type Server struct {
 	mu       sync.Mutex
 	repos    map[string]*repository
 	faults   []*fault
-	requests []Request
+	requests []*Request
 	commits  int
 }
 
@@ -151,14 +151,18 @@ type Request struct {
 	Authorization string
 	Range         string
 	IfNoneMatch   string
-	Status        int // of the answer; 0: cut off before it
+	Status        int // of the answer; 0: not yet, or cut off before it
 }
 
-// Requests returns the requests so far, in the order of their ends.
+// Requests returns the requests so far, in the order of their beginnings.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.requests)
+	var requests []Request
+	for _, r := range s.requests {
+		requests = append(requests, *r)
+	}
+	return requests
 }
 
 // Forget forgets the requests so far.
@@ -171,17 +175,18 @@ func (s *Server) Forget() {
 // recorded notes each request and applies the faults that match its path.
 func (s *Server) recorded(host string, serve http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		note := Request{
+		note := &Request{
 			Host: host, Method: r.Method, Path: r.URL.EscapedPath(),
 			Authorization: r.Header.Get("Authorization"), Range: r.Header.Get("Range"), IfNoneMatch: r.Header.Get("If-None-Match"),
 		}
-		answer := &writer{ResponseWriter: w, request: r, closed: s.closed}
-		defer func() { // also when the answer is cut off by a panic
-			note.Status = answer.status
+		s.mu.Lock()
+		s.requests = append(s.requests, note)
+		s.mu.Unlock()
+		answer := &writer{ResponseWriter: w, request: r, closed: s.closed, begun: func(status int) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.requests = append(s.requests, note)
-		}()
+			note.Status = status
+		}}
 		if f, ok := s.take(note.Path); ok && answer.apply(f) {
 			return
 		}
