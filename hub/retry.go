@@ -209,6 +209,9 @@ func withoutAddress(err error) error {
 
 // statusError says what a status means.
 func (c *Client) statusError(resp *http.Response) error {
+	if resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+		return fmt.Errorf("%w: there are fewer bytes than the Hub says", ErrChecksum)
+	}
 	if !c.ours(resp.Request.URL) { // its signature may be too old: the Hub gives a new one
 		return fmt.Errorf("%w: the storage %s answered %d", ErrUnavailable, resp.Request.URL.Host, resp.StatusCode)
 	}
