@@ -96,12 +96,21 @@ func (s *Server) Commit(repo, ref string, files map[string][]byte) (sha string) 
 
 func newEntry(name string, data []byte) entry {
 	if !slices.Contains(inLFS, path.Ext(name)) {
-		return entry{data: data, blobID: blobID(data)}
+		return entry{data: data, blobID: Name(data, false)}
 	}
-	sum := sha256.Sum256(data)
-	e := entry{data: data, sha256: hex.EncodeToString(sum[:])}
+	e := entry{data: data, sha256: Name(data, true)}
 	e.blobID = blobID(fmt.Appendf(nil, "version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", e.sha256, len(data)))
 	return e
+}
+
+// Name is what the Hub and the caches of its clients call some content: the
+// sha256 of that of a file in LFS, else git's name of a blob.
+func Name(data []byte, lfs bool) string {
+	if lfs {
+		sum := sha256.Sum256(data)
+		return hex.EncodeToString(sum[:])
+	}
+	return blobID(data)
 }
 
 // blobID is git's name of a blob.
