@@ -19,8 +19,9 @@ type Store[T io.Closer] struct {
 	current atomic.Pointer[Bundle[T]]
 
 	mu       sync.Mutex
-	retiring []*Bundle[T] // replaced and not yet closed, oldest first
-	closed   chan struct{}
+	retiring []*Bundle[T]  // replaced and not yet closed, oldest first
+	closed   chan struct{} // is closed when one of them is
+	coming   chan struct{} // is closed by the Swap that Vacate announced
 }
 
 // Acquire returns the current bundle. The caller must Release it. Acquire it
@@ -46,11 +47,21 @@ func (s *Store[T]) Current() *Bundle[T] { return s.current.Load() }
 // Swap installs b, whose reference it takes over, and lets go of the bundle
 // before it, which it returns (nil if there was none). It does not wait: the
 // old bundle closes when its last request releases it. A nil b empties the store.
-func (s *Store[T]) Swap(b *Bundle[T]) *Bundle[T] {
+func (s *Store[T]) Swap(b *Bundle[T]) *Bundle[T] { return s.swap(b, nil) }
+
+// Vacate empties the store as Swap(nil) does and announces that Swap will be
+// called again soon: Await waits for that.
+func (s *Store[T]) Vacate() *Bundle[T] { return s.swap(nil, make(chan struct{})) }
+
+func (s *Store[T]) swap(b *Bundle[T], coming chan struct{}) *Bundle[T] {
 	if b != nil {
 		b.onClose = func(error) { s.forget(b) }
 	}
 	s.mu.Lock()
+	if s.coming != nil {
+		close(s.coming)
+	}
+	s.coming = coming
 	old := s.current.Swap(b)
 	if old != nil {
 		old.retired.Store(time.Now().UnixNano())
@@ -61,6 +72,27 @@ func (s *Store[T]) Swap(b *Bundle[T]) *Bundle[T] {
 		_ = old.Release() // an error of Close is reported to the last releaser
 	}
 	return old
+}
+
+// Await waits for a bundle that Vacate announced. It returns nil once there is
+// one, ErrEmpty if none is coming, and ctx's error if that ends first.
+func (s *Store[T]) Await(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		present, coming := s.current.Load() != nil, s.coming
+		s.mu.Unlock()
+		switch {
+		case present:
+			return nil
+		case coming == nil:
+			return ErrEmpty
+		}
+		select {
+		case <-coming:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // forget drops a closed bundle from the list of those that retire.

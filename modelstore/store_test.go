@@ -55,6 +55,37 @@ func TestSwapRetires(t *testing.T) {
 	}
 }
 
+// TestAwait waits for announced bundles only.
+func TestAwait(t *testing.T) {
+	var s Store[*models]
+	ctx := context.Background()
+	if err := s.Await(ctx); !errors.Is(err, ErrEmpty) {
+		t.Fatalf("nothing is coming: %v", err)
+	}
+	s.Swap(NewBundle(&models{}, "a", ""))
+	if err := s.Await(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.Vacate()
+	short, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+	defer cancel()
+	if err := s.Await(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("still coming: %v", err)
+	}
+	waited := make(chan error)
+	go func() { waited <- s.Await(ctx) }()
+	s.Swap(NewBundle(&models{}, "b", ""))
+	if err := <-waited; err != nil {
+		t.Fatal(err)
+	}
+	s.Vacate()
+	go func() { waited <- s.Await(ctx) }()
+	s.Swap(nil) // given up
+	if err := <-waited; !errors.Is(err, ErrEmpty) {
+		t.Fatalf("given up: %v", err)
+	}
+}
+
 // TestClosedIsNeverRevived is the race of a reader that loaded the pointer,
 // lost its turn while the bundle closed, and comes back.
 func TestClosedIsNeverRevived(t *testing.T) {
