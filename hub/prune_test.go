@@ -1,10 +1,12 @@
 package hub_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,10 +19,13 @@ func age(t *testing.T, c *hub.Client, commits ...string) {
 	t.Helper()
 	long := time.Now().Add(-48 * time.Hour)
 	err := filepath.WalkDir(c.Cache(), func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Type()&os.ModeSymlink != 0 {
-			return err
+		if err == nil && !d.IsDir() && d.Type()&os.ModeSymlink == 0 {
+			err = os.Chtimes(path, long, long)
 		}
-		return os.Chtimes(path, long, long)
+		if errors.Is(err, os.ErrNotExist) { // others use the cache
+			return nil
+		}
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -130,4 +135,45 @@ func TestPruneSparesWhatIsNew(t *testing.T) {
 	}
 	s.Heal()
 	holds(t, download(t, c, "main"), map[string][]byte{"own.bin": noise(1000, 9)})
+}
+
+// TestPruneWhileDownloading prunes all the time while others download: no
+// snapshot ever lacks a file.
+func TestPruneWhileDownloading(t *testing.T) {
+	s := hubtest.New(t)
+	c := client(t, s)
+	commits := history(t, s, c, 8)
+	var workers sync.WaitGroup
+	for i := range 4 {
+		workers.Go(func() {
+			for n := range 10 {
+				commit := commits[(i*3+n)%len(commits)]
+				release, err := c.Hold(repo, commit)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := c.Download(ctx, repo, commit); err != nil {
+					t.Error(err)
+				}
+				if _, err := c.Cached(repo, commit); err != nil {
+					t.Error(err)
+				}
+				release()
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() { workers.Wait(); close(ended) }()
+	for {
+		select {
+		case <-ended:
+			return
+		default:
+			if _, err := client(t, s, at(c.Cache())).Prune(repo, 1); err != nil {
+				t.Error(err)
+			}
+			age(t, c)
+		}
+	}
 }

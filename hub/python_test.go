@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sematech/sema/hub"
 	"github.com/sematech/sema/hub/hubtest"
@@ -152,6 +153,45 @@ print(snapshot_download("org/name"))
 	holds(t, download(t, c, "main"), changed)
 	if count(s, "/storage/") != 0 {
 		t.Errorf("%+v", s.Requests())
+	}
+	pythonScan(t, c.Cache())
+}
+
+// TestPythonAtOnce downloads by both clients into one cache at once: each file
+// comes once.
+func TestPythonAtOnce(t *testing.T) {
+	needPython(t)
+	s := hubtest.New(t)
+	s.Commit(repo, "main", models())
+	s.Fault("storage", hubtest.Fault{BytesPerSecond: 500_000})
+	c := client(t, s)
+	done := make(chan string)
+	go func() {
+		out, _ := python(t, c.Cache(), `
+from huggingface_hub import snapshot_download
+print(snapshot_download("org/name"))
+`, "HF_ENDPOINT="+s.URL)
+		done <- out
+	}()
+	for range 20_000 { // until it is in the middle of its download
+		if count(s, "/storage/") > 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	snapshot := download(t, c, "main")
+	holds(t, snapshot, models())
+	if out := <-done; out != snapshot.Dir {
+		t.Errorf("Python has %q, we have %q", out, snapshot.Dir)
+	}
+	sent := 0
+	for _, r := range s.Requests() {
+		if r.Host == "storage" && r.Method == "GET" {
+			sent++
+		}
+	}
+	if sent != 3 {
+		t.Errorf("%d transfers of 3 files", sent)
 	}
 	pythonScan(t, c.Cache())
 }
