@@ -104,7 +104,7 @@ func (d *doctor) checkDisk(m foundModels) {
 	if d.cfg.ModelDir != "" || d.cfg.HFHubOffline {
 		return // nothing is downloaded
 	}
-	dir := d.cacheFolder()
+	dir := hubCache(d.cfg, d.getenv)
 	exists := nearest(dir)
 	if !writable(exists) {
 		report := d.problem

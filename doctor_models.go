@@ -89,22 +89,9 @@ func modelBytes(fsys fs.FS, f translate.Files) int64 {
 	return total
 }
 
-// cacheFolder is the Hub cache that cfg and the environment name.
-func (d *doctor) cacheFolder() string {
-	if d.cfg.ModelCacheDir != "" {
-		return d.cfg.ModelCacheDir
-	}
-	return hub.CacheDir(func(name string) string {
-		if name == "HF_HOME" {
-			return d.cfg.HFHome
-		}
-		return d.getenv(name)
-	})
-}
-
 // checkCache says what the cache has of the repository, and returns the models of the configured revision.
 func (d *doctor) checkCache() (foundModels, bool) {
-	dir, repo := d.cacheFolder(), d.cfg.ModelRepo
+	dir, repo := hubCache(d.cfg, d.getenv), d.cfg.ModelRepo
 	client, err := hub.New(hub.Options{Endpoint: d.cfg.HFEndpoint, CacheDir: dir, Offline: true})
 	if err != nil {
 		d.problem("cache", "correct HF_ENDPOINT and MODEL_CACHE_DIR", "%v", err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,13 +19,10 @@ import (
 
 	"github.com/sematech/sema/cache"
 	"github.com/sematech/sema/config"
-	"github.com/sematech/sema/ctranslate2"
-	"github.com/sematech/sema/demo"
 	"github.com/sematech/sema/handlers"
 	"github.com/sematech/sema/limiter"
-	"github.com/sematech/sema/modelstore"
+	"github.com/sematech/sema/reload"
 	"github.com/sematech/sema/telemetry"
-	"github.com/sematech/sema/translate"
 )
 
 // How Redis is used: a limiter waits this long for it and leaves it alone for so long after a failure; results live
@@ -34,9 +32,6 @@ const (
 	redisPause   = 5 * time.Second
 	resultLife   = 24 * time.Hour
 )
-
-// store holds the models that serve.
-type store = modelstore.Store[*translate.Pipeline]
 
 // runServe is `sema serve`: it serves the REST API until ctx ends, then lets
 // running requests finish.
@@ -67,6 +62,10 @@ func serve(ctx context.Context, cfg config.Config, std stdio) error {
 	}
 	metrics := telemetry.NewMetrics()
 	models := &store{}
+	control, err := newController(cfg, models, log, metrics)
+	if err != nil {
+		return err
+	}
 	work, endWork := context.WithCancel(context.Background())
 	defer endWork()
 	var shuttingDown atomic.Bool
@@ -74,7 +73,7 @@ func serve(ctx context.Context, cfg config.Config, std stdio) error {
 	if err != nil {
 		return err
 	}
-	options.Models = handlers.FromStore(models, nil)
+	options.Models, options.WaitForModel, options.Control = handlers.FromStore(models, handlers.Attempts(control)), awaitModels(models), control
 	options.Context, options.ShuttingDown = work, shuttingDown.Load
 	app, err := handlers.New(options)
 	if err != nil {
@@ -87,9 +86,11 @@ func serve(ctx context.Context, cfg config.Config, std stdio) error {
 	log.WithField("address", listener.Addr().String()).Info("listening")
 	failed := make(chan error, 1)
 	go func() { failed <- app.Listener(listener) }()
-	if err := loadModels(cfg, models, log, metrics); err != nil {
-		return errors.Join(err, app.Shutdown())
-	}
+	stopModels := runModels(control, log)
+	defer func() {
+		stopModels()
+		models.Swap(nil)
+	}()
 	select {
 	case err := <-failed:
 		return err
@@ -98,38 +99,24 @@ func serve(ctx context.Context, cfg config.Config, std stdio) error {
 	shuttingDown.Store(true)
 	log.Info("shutting_down")
 	time.Sleep(cfg.ShutdownDelay)
-	err = shutdown(app, cfg.ShutdownTimeout, endWork, log)
-	models.Swap(nil)
-	return err
+	return shutdown(app, cfg.ShutdownTimeout, endWork, log)
 }
 
-// loadModels opens the models and installs them.
-func loadModels(cfg config.Config, models *store, log *logrus.Logger, metrics *telemetry.Metrics) error {
-	start := time.Now()
-	p, revision, err := openModels(cfg)
-	if err != nil {
-		return err
+// runModels runs what loads and changes the models. The function that it returns
+// ends that and waits for it.
+func runModels(control *reload.Controller, log *logrus.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { reloadOnSignal(ctx, control) })
+	running.Go(func() {
+		if err := control.Run(ctx); err != nil {
+			log.WithError(err).Error("reload_loop_ended")
+		}
+	})
+	return func() {
+		cancel()
+		running.Wait()
 	}
-	models.Swap(modelstore.NewBundle(p, revision, cfg.ModelDir))
-	metrics.ModelLoad(time.Since(start))
-	metrics.Model("translation", revision, "")
-	log.WithFields(logrus.Fields{"model_version": revision, "family": p.Family(), "languages": len(p.Languages()), "load_time": time.Since(start).Seconds()}).Info("models_loaded")
-	return nil
-}
-
-// openModels opens the models that cfg names: those in a folder, or the
-// embedded ones.
-func openModels(cfg config.Config) (*translate.Pipeline, string, error) {
-	opts := translate.Options{BeamSize: cfg.BeamSize, Runtime: ctranslate2.Options{ComputeType: cfg.ComputeType, Threads: cfg.IntraThreads}}
-	if cfg.ModelDir == "" {
-		p, err := translate.OpenFS(demo.Models(), ".", opts)
-		return p, demo.Revision, err
-	}
-	p, err := translate.Open(cfg.ModelDir, opts)
-	if err != nil {
-		return nil, "", fmt.Errorf("MODEL_DIR: %w", err)
-	}
-	return p, "local", nil
 }
 
 // shutdown waits for running requests and then ends those that are left.
@@ -161,6 +148,7 @@ func serviceOptions(cfg config.Config, log *logrus.Logger, metrics *telemetry.Me
 		BodyLimit: int(cfg.BodyLimit), ReadTimeout: cfg.ReadTimeout, WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		RequestTimeout: cfg.RequestTimeout, CORSOrigins: cfg.CORSOrigins, CORSCredentials: cfg.CORSCredentials,
 		TrustedProxies: cfg.TrustedProxies, ServeMetrics: cfg.EnableMetrics, APIKey: cfg.APIKey.Reveal(),
+		AdminToken: cfg.AdminToken.Reveal(), WebhookSecret: cfg.WebhookSecret.Reveal(), ModelRepo: cfg.ModelRepo, ModelRevision: cfg.ModelRevision,
 	}
 	if cfg.AppVersion != "" {
 		options.Version = cfg.AppVersion

@@ -21,8 +21,7 @@ func openForCommand(models string) (*translate.Pipeline, error) {
 	if models != "" {
 		cfg.ModelDir = models
 	}
-	p, _, err := openModels(cfg)
-	return p, err
+	return openModels(cfg)
 }
 
 // input opens the file of a command's only argument, or standard input.
