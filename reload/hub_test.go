@@ -255,6 +255,26 @@ func TestOldSnapshotsArePruned(t *testing.T) {
 	}
 }
 
+func TestOtherProcessDoesNotPruneWhatServes(t *testing.T) {
+	h := hubtest.New(t)
+	first := h.Commit(repo, "main", saying("Habari"))
+	o := onHub(t, h)
+	r := run(t, o)
+	r.serves(first)
+	o.Revision, o.KeepRevisions = "next", 1
+	next := h.Commit(repo, "next", saying("Salamu"))
+	other := run(t, o)
+	other.serves(next)
+	for _, word := range []string{"Jambo", "Hujambo"} {
+		h.Commit(repo, "next", saying(word))
+		other.ask(modelstore.Request{}, "swapped")
+	}
+	h.SetRef(repo, "main", h.Commit(repo, "old", saying("Salamu")))
+	r.ask(modelstore.Request{}, "swapped")
+	r.back("swapped")
+	r.says("Habari")
+}
+
 func TestStopped(t *testing.T) {
 	h := hubtest.New(t)
 	r := run(t, onHub(t, h))

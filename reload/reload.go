@@ -148,7 +148,7 @@ func (c *Controller) newSource() (source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &hubSource{client: client, repo: o.Repo, revision: o.Revision, files: o.Files, keep: o.KeepRevisions}, nil
+		return &hubSource{client: client, repo: o.Repo, revision: o.Revision, files: o.Files, keep: o.KeepRevisions, held: map[string]func(){}}, nil
 	case o.Demo != nil:
 		return demoSource{c.demo()}, nil
 	}
@@ -166,7 +166,7 @@ func (c *Controller) hubOptions() hub.Options {
 		}
 	}
 	o.Observe = func(status int) {
-		c.opts.Metrics.HubRequest(status, 0)
+		c.opts.Metrics.HubRequest(status)
 		if observe != nil {
 			observe(status)
 		}

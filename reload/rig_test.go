@@ -195,9 +195,11 @@ func (r *rig) until(what string, ok func() bool) {
 	r.Helper()
 	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			past, _, stop := r.Events(0)
-			stop()
-			r.Fatalf("waited in vain until %s; generations %+v\nevents %+v", what, r.Generations(), past)
+			var all []string
+			for _, g := range r.Generations() {
+				all = append(all, strings.TrimSpace(fmt.Sprintln(g.State, g.Revision, g.Step, g.Error)))
+			}
+			r.Fatalf("waited in vain until %s; generations:\n%s", what, strings.Join(all, "\n"))
 		}
 	}
 }

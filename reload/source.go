@@ -68,6 +68,7 @@ type hubSource struct {
 	repo, revision string
 	files          []string
 	keep           int
+	held           map[string]func() // commit → release; other processes don't prune what is held
 }
 
 func (s *hubSource) name() string { return s.repo + "@" + s.revision }
@@ -90,12 +91,30 @@ func (s *hubSource) resolve(ctx context.Context, revision string, fromDisk bool)
 // fetch asks for the revision and not for the commit, so that the cache learns
 // which commit it names. Should it name another by now, that one is fetched.
 func (s *hubSource) fetch(ctx context.Context, revision, commit string, fromDisk bool) (*generation, error) {
+	s.hold(commit)
+	var snapshot hub.Snapshot
+	var err error
 	if fromDisk {
-		snapshot, err := s.client.Cached(s.repo, commit, s.files...)
-		return s.generation(snapshot), err
+		snapshot, err = s.client.Cached(s.repo, commit, s.files...)
+	} else {
+		snapshot, err = s.client.Download(ctx, s.repo, s.named(revision), s.files...)
 	}
-	snapshot, err := s.client.Download(ctx, s.repo, s.named(revision), s.files...)
-	return s.generation(snapshot), err
+	if err != nil {
+		return nil, err
+	}
+	s.hold(snapshot.Commit)
+	return s.generation(snapshot), nil
+}
+
+// hold keeps other processes from pruning a commit, until prune or close. In a
+// cache that can't be written to, nobody prunes.
+func (s *hubSource) hold(commit string) {
+	if s.held[commit] != nil {
+		return
+	}
+	if release, err := s.client.Hold(s.repo, commit); err == nil {
+		s.held[commit] = release
+	}
 }
 
 func (s *hubSource) generation(snapshot hub.Snapshot) *generation {
@@ -153,11 +172,25 @@ func (s *hubSource) watched() []string {
 }
 
 func (s *hubSource) prune(inUse []string) error {
+	s.release(inUse)
 	_, err := s.client.Prune(s.repo, s.keep, slices.DeleteFunc(inUse, func(r string) bool { return !hub.IsCommit(r) })...)
 	return err
 }
 
-func (s *hubSource) close() error { return nil }
+// release lets go of the commits that are not in use.
+func (s *hubSource) release(inUse []string) {
+	for commit, release := range s.held {
+		if !slices.Contains(inUse, commit) {
+			release()
+			delete(s.held, commit)
+		}
+	}
+}
+
+func (s *hubSource) close() error {
+	s.release(nil)
+	return nil
+}
 
 // demo describes the demo models.
 func (c *Controller) demo() *generation {

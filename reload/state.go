@@ -16,7 +16,7 @@ import (
 // loading is the attempt under way, for reports.
 type loading struct {
 	trigger, revision, step string
-	done, total             int64
+	done, total, received   int64
 	told                    time.Time // of the last event about the download
 }
 
@@ -70,7 +70,8 @@ func (c *Controller) progress(p hub.Progress) {
 	if l == nil {
 		return
 	}
-	l.done, l.total = p.Done, p.Total
+	c.opts.Metrics.Downloaded(p.Downloaded - l.received)
+	l.done, l.total, l.received = p.Done, p.Total, p.Downloaded
 	if time.Since(l.told) < progressEvery {
 		return
 	}

@@ -78,11 +78,13 @@ func (m *Metrics) ReloadStep(step string, d time.Duration) {
 // Drain records how long a replaced model took to be released.
 func (m *Metrics) Drain(d time.Duration) { m.histogram(buckets, drainDuration).Update(d.Seconds()) }
 
-// HubRequest records one request to the model hub and the bytes it brought.
-func (m *Metrics) HubRequest(status int, bytes int64) {
+// HubRequest records one request to the model hub; status is 0 if there was no answer.
+func (m *Metrics) HubRequest(status int) {
 	m.counter(hubRequestsTotal, "status", strconv.Itoa(status)).Inc()
-	m.counter(downloadBytes).AddInt64(bytes)
 }
+
+// Downloaded records bytes that came from the model hub.
+func (m *Metrics) Downloaded(bytes int64) { m.counter(downloadBytes).AddInt64(bytes) }
 
 // Queue records how long a request waited for admission.
 func (m *Metrics) Queue(d time.Duration) { m.histogram(buckets, queueDuration).Update(d.Seconds()) }
