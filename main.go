@@ -35,6 +35,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"serve", "serve the REST API (the default)", runServe},
+		{"pull", "download models from the Hub into the cache", runPull},
 		{"translate", "translate a file or standard input", runTranslate},
 		{"detect", "detect the language of each line of a file or standard input", runDetect},
 		{"ct2", "translate lines of tokens with a CTranslate2 model", runCT2},

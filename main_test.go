@@ -115,6 +115,7 @@ func TestVersionAndConfig(t *testing.T) {
 func TestServe(t *testing.T) {
 	t.Setenv("HOST", "127.0.0.1")
 	t.Setenv("PORT", "0")
+	t.Setenv("HF_HUB_OFFLINE", "true")
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	logs, w := io.Pipe()

@@ -32,7 +32,7 @@ func newController(cfg config.Config, models *store, log *logrus.Logger, metrics
 	o := reload.Options{
 		Store: models, Repo: cfg.ModelRepo, Revision: cfg.ModelRevision, Dir: cfg.ModelDir, PrivateDir: cfg.ModelCopyDir,
 		Hub: &hub.Options{
-			Endpoint: cfg.HFEndpoint, Token: cfg.HFToken.Reveal(), CacheDir: cache, Offline: cfg.HFHubOffline, Logger: telemetry.Slog(log),
+			Endpoint: cfg.HFEndpoint, Token: cfg.HFToken.Reveal(), CacheDir: cache, Offline: cfg.HFHubOffline || hub.Offline(os.Getenv), Logger: telemetry.Slog(log),
 		},
 		Pipeline: pipelineOptions(cfg),
 		Poll:     cfg.ReloadPollInterval, Replace: cfg.ReloadMode == "replace", KeepRevisions: cfg.KeepRevisions, DrainTimeout: cfg.DrainTimeout,

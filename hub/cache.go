@@ -266,6 +266,6 @@ func (c *Client) tagCache() {
 		return
 	}
 	if err := writeFile(filepath.Join(c.opts.CacheDir, ".locks"), path, []byte(cacheTag)); err != nil {
-		c.opts.Logger.Warn("hub: the cache folder could not be tagged", "reason", err.Error())
+		c.opts.Logger.Warn("hub_cache_not_tagged", "reason", err.Error())
 	}
 }

@@ -76,7 +76,7 @@ func (c *Client) retry(ctx context.Context, try func() outcome) error {
 		}
 		wait := c.wait(o.wait, attempt)
 		attempt++
-		c.opts.Logger.Warn("hub: retry", "attempt", attempt, "wait", wait.String(), "reason", o.err.Error())
+		c.opts.Logger.Warn("hub_retry", "attempt", attempt, "wait", wait.String(), "reason", o.err.Error())
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
