@@ -18,6 +18,7 @@ const module = "github.com/sematech/sema"
 var allowed = map[string][]string{
 	".":           {"bench", "cache", "config", "ctranslate2", "ctranslate2/kernels", "demo", "flores", "handlers", "hub", "limiter", "modelstore", "reload", "telemetry", "translate"},
 	"bench":       {"ctranslate2", "ctranslate2/kernels"},
+	"bench/text":  {"fasttext", "sentencepiece"},
 	"ctranslate2": {"ctranslate2/kernels"},
 	"translate":   {"ctranslate2", "fasttext", "flores", "sentencepiece"},
 	"handlers":    {"cache", "flores", "limiter", "modelstore", "telemetry", "translate", "ctranslate2"},
