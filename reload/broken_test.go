@@ -95,6 +95,27 @@ func TestFailedCommitIsNotRetriedUntilAsked(t *testing.T) {
 	r.serves(h.Commit(repo, "main", saying("Salamu")))
 }
 
+// TestNothingElseServes has no models but bad ones: they are tried again and
+// again, for want of others.
+func TestNothingElseServes(t *testing.T) {
+	h := hubtest.New(t)
+	bad := h.Commit(repo, "main", looping())
+	o := onHub(t, h)
+	opened := make(chan struct{}, 100)
+	o.Open = func(dir string, opts translate.Options) (*translate.Pipeline, error) {
+		opened <- struct{}{}
+		return translate.Open(dir, opts)
+	}
+	r := run(t, o)
+	for range 3 {
+		<-opened
+	}
+	if g := r.state("failed"); g.Revision != bad || g.Step != "canary" {
+		t.Errorf("%+v", g)
+	}
+	r.serves(h.Commit(repo, "main", saying("Habari")))
+}
+
 func TestReferenceIsBadAtTheNextStart(t *testing.T) {
 	h := hubtest.New(t)
 	first := h.Commit(repo, "main", saying("Habari"))

@@ -94,13 +94,15 @@ func (c *Controller) serve(ctx context.Context, j *job) {
 }
 
 // aim fills in the revision: a revision that an operator asked for stays until
-// an operator or a signal asks for the configured one.
+// an operator or a signal asks for the configured one. While nothing serves,
+// what failed before is tried again.
 func (c *Controller) aim(r modelstore.Request) modelstore.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r.Revision == "" && !asksForConfigured(r.Trigger) {
 		r.Revision = c.pinned
 	}
+	r.Force = r.Force || c.current == nil
 	return r
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // privatePrefix begins the names of private folders.
@@ -46,7 +47,7 @@ func (p *privateDir) path(revision string) string { return filepath.Join(p.dir, 
 func (p *privateDir) remove() error { return errors.Join(os.RemoveAll(p.dir), p.lock.Close()) }
 
 // removeDead removes the folders whose process has ended. One without a lock
-// file is being made.
+// file is empty, and may be in the making.
 func removeDead(parent string) {
 	entries, _ := os.ReadDir(parent)
 	for _, e := range entries {
@@ -56,6 +57,9 @@ func removeDead(parent string) {
 		dir := filepath.Join(parent, e.Name())
 		lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
 		if err != nil {
+			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > time.Minute {
+				_ = os.Remove(dir)
+			}
 			continue
 		}
 		if tryLock(lock) {

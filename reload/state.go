@@ -98,7 +98,7 @@ func (a *attempt) finish(ctx context.Context, err error) (modelstore.Outcome, er
 	} else {
 		f := failure{a.outcome.Revision, a.c.source.name(), a.outcome.Step, a.outcome.Error, time.Now().UTC(), lasting(a.outcome.Step, err)}
 		a.c.remember(f)
-		if !f.lasting {
+		if !f.lasting || a.c.serving() == nil {
 			retry = 1
 		}
 	}

@@ -118,8 +118,8 @@ func (a *attempt) step(name string, do func() error) error {
 	if err != nil {
 		event.Result, event.Error = failed, err.Error()
 		err = &stepError{name, err}
-	} else {
-		a.log().WithFields(logrus.Fields{"step": name, "seconds": took.Seconds()}).Debug("reload_step")
+	} else if name != stepResolve { // each poll has one
+		a.log().WithFields(logrus.Fields{"step": name, "seconds": took.Seconds()}).Info("reload_step")
 	}
 	a.c.events.emit(event)
 	return err
