@@ -9,8 +9,8 @@ export CGO_ENABLED ?= 0
 build: ## the static binary
 	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) .
 
-run: build ## serve on :8000 with the embedded demo models
-	./$(BIN) serve
+run: build ## serve on :8000 what is on this machine: MODEL_DIR, the Hub's cache, or the embedded demo models
+	HF_HUB_OFFLINE=$${HF_HUB_OFFLINE:-true} ./$(BIN) serve
 
 test: ## all tests
 	$(GO) test ./...
