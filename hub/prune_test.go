@@ -14,12 +14,13 @@ import (
 	"github.com/sematech/sema/hub/hubtest"
 )
 
-// age makes all files of a cache look old, and gives snapshots the order of commits.
+// age makes all files of a cache look old, but for those being written this
+// moment, which can't be, and gives snapshots the order of commits.
 func age(t *testing.T, c *hub.Client, commits ...string) {
 	t.Helper()
 	long := time.Now().Add(-48 * time.Hour)
 	err := filepath.WalkDir(c.Cache(), func(path string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && d.Type()&os.ModeSymlink == 0 {
+		if err == nil && !d.IsDir() && d.Type()&os.ModeSymlink == 0 && filepath.Ext(path) != ".tmp" {
 			err = os.Chtimes(path, long, long)
 		}
 		if errors.Is(err, os.ErrNotExist) { // others use the cache
