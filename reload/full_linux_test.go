@@ -18,13 +18,15 @@ func TestFullDisk(t *testing.T) {
 		t.Skipf("a small file system can't be mounted: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) })
-	dir := t.TempDir()
-	write(t, dir, saying("Habari"))
-	o := inFolder(t, dir)
+	base := t.TempDir()
+	write(t, filepath.Join(base, "v1"), saying("Habari"))
+	write(t, filepath.Join(base, "v2"), saying("Salamu"))
+	link(t, "v1", filepath.Join(base, "current"))
+	o := inFolder(t, filepath.Join(base, "current"))
 	o.PrivateDir, o.Backoff = small, time.Hour
 	r := run(t, o)
 	first := r.other("")
-	write(t, dir, saying("Salamu"))
+	link(t, "v2", filepath.Join(base, "current")) // at once: one attempt
 	r.until("the disk is full", func() bool { return r.state("failed").State != "" })
 	if f := r.state("failed"); f.Step != "download" || !strings.Contains(f.Error, "no space left") {
 		t.Errorf("%+v", f)

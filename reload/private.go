@@ -44,7 +44,17 @@ func newPrivateDir(parent string) (*privateDir, error) {
 func (p *privateDir) path(revision string) string { return filepath.Join(p.dir, revision) }
 
 // remove removes the folder.
-func (p *privateDir) remove() error { return errors.Join(os.RemoveAll(p.dir), p.lock.Close()) }
+func (p *privateDir) remove() error { return errors.Join(removeFolder(p.dir), p.lock.Close()) }
+
+// removeFolder removes the lock last: whoever ends before it is done leaves a
+// folder that shows that its process is dead.
+func removeFolder(dir string) error {
+	copies, err := filepath.Glob(filepath.Join(dir, "local-*"))
+	for _, c := range copies {
+		err = errors.Join(err, os.RemoveAll(c))
+	}
+	return errors.Join(err, os.RemoveAll(dir))
+}
 
 // removeDead removes the folders whose process has ended. One without a lock
 // file is empty, and may be in the making.
@@ -63,7 +73,7 @@ func removeDead(parent string) {
 			continue
 		}
 		if tryLock(lock) {
-			_ = os.RemoveAll(dir) // what can't be removed costs disk only
+			_ = removeFolder(dir) // what can't be removed costs disk only
 		}
 		lock.Close()
 	}
