@@ -36,7 +36,7 @@ func newController(cfg config.Config, models *store, log *logrus.Logger, metrics
 		},
 		Pipeline: pipelineOptions(cfg),
 		Poll:     cfg.ReloadPollInterval, Replace: cfg.ReloadMode == "replace", KeepRevisions: cfg.KeepRevisions, DrainTimeout: cfg.DrainTimeout,
-		Canary: reload.Canary{Latency: cfg.CanaryLatency, Golden: cfg.CanaryFile, MinChrF: float64(cfg.CanaryMinChrF)},
+		Canary: reload.Canary{Off: !cfg.Canary, Latency: cfg.CanaryLatency, Golden: cfg.CanaryFile, MinChrF: float64(cfg.CanaryMinChrF)},
 		Log:    log, Metrics: metrics,
 	}
 	if o.Hub.Token == "" {
@@ -45,7 +45,7 @@ func newController(cfg config.Config, models *store, log *logrus.Logger, metrics
 	if o.PrivateDir == "" {
 		o.PrivateDir = filepath.Join(filepath.Dir(cache), "sema")
 	}
-	if cfg.DemoFallback {
+	if cfg.DemoFallback && cfg.ModelDir == "" { // who names a folder wants that or nothing
 		o.Demo, o.DemoRevision = demo.Models(), demo.Revision
 	}
 	return reload.New(o)

@@ -105,7 +105,7 @@ class Service:
 
 def sema(a, folder):
     port = free_port()
-    env = {"PORT": str(port), "HOST": "127.0.0.1", "MODEL_DIR": folder, "RATE_LIMIT_PER_MINUTE": "0", "RATE_LIMIT_PER_HOUR": "0", "CACHE_SIZE": "0", "REQUEST_TIMEOUT": "10m",
+    env = {"PORT": str(port), "HOST": "127.0.0.1", "MODEL_DIR": folder, "RATE_LIMIT_PER_MINUTE": "0", "RATE_LIMIT_PER_HOUR": "0", "CACHE_SIZE": "0", "CANARY": "false", "REQUEST_TIMEOUT": "10m",
            "INTRA_THREADS": str(a.threads), "LOG_LEVEL": "error"}
     return Service([a.sema, "serve"], env, port)
 

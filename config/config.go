@@ -64,10 +64,11 @@ type Config struct {
 	ReloadMode         string        `env:"RELOAD_MODE" envDefault:"swap" oneof:"swap replace" doc:"swap loads the new model beside the old; replace unloads first, where two don't fit in memory."`
 	DrainTimeout       time.Duration `env:"DRAIN_TIMEOUT" envDefault:"30s" min:"0s" doc:"How long a reload waits for the requests of the model before."`
 	ModelCopyDir       string        `env:"MODEL_COPY_DIR" doc:"Folder for private copies of MODEL_DIR, which serve in its place; empty means sema beside the Hub cache."`
+	Canary             bool          `env:"CANARY" envDefault:"true" doc:"Let a new model translate and detect sentences before it serves; false serves whatever opens."`
 	CanaryFile         string        `env:"CANARY_FILE" doc:"File of sentences that a new model must translate: source language, target language, source and reference, separated by tabs."`
 	CanaryMinChrF      int           `env:"CANARY_MIN_CHRF" envDefault:"0" min:"0" max:"100" doc:"chrF that the translations of CANARY_FILE must reach."`
 	CanaryLatency      time.Duration `env:"CANARY_LATENCY" envDefault:"20s" min:"100ms" doc:"Longest time that a new model may take for one sentence."`
-	DemoFallback       bool          `env:"DEMO_FALLBACK" envDefault:"true" doc:"Serve the embedded demo while no other model can be had."`
+	DemoFallback       bool          `env:"DEMO_FALLBACK" envDefault:"true" doc:"Serve the embedded demo while no model of the Hub can be had."`
 	AdminToken         Secret        `env:"ADMIN_TOKEN" doc:"Bearer token of the admin routes; without one they don't exist."`
 	WebhookSecret      Secret        `env:"WEBHOOK_SECRET" doc:"Secret that the Hub's webhook must send."`
 	APIKey             Secret        `env:"API_KEY" doc:"Key that clients of the DeepL, Google and LibreTranslate shapes must send; empty accepts any."`

@@ -16,6 +16,7 @@ import (
 // Canary says what new models must do before they serve, besides translating
 // and detecting built-in sentences of the languages that they have.
 type Canary struct {
+	Off       bool          // new models are not tried
 	Sentences []Sentence    // must be translated too
 	Latency   time.Duration // bound for one sentence; 0: 20 s
 	// Golden names a file of lines "source language, target language, source,
@@ -105,6 +106,9 @@ func warm(ctx context.Context, p *translate.Pipeline) error {
 
 // try lets models translate and detect, and returns what they do wrong.
 func (c *Controller) try(ctx context.Context, p *translate.Pipeline) error {
+	if c.opts.Canary.Off {
+		return nil
+	}
 	languages := p.Languages()
 	var hypotheses, references []string
 	for _, t := range append(builtIn(languages), c.canary...) {

@@ -12,7 +12,7 @@ import (
 func (a *attempt) replace(ctx context.Context, g, old *generation) error {
 	gap := time.Now()
 	defer func() { a.outcome.Gap = time.Since(gap).Seconds() }()
-	a.c.opts.Store.Swap(nil)
+	a.c.opts.Store.Vacate()
 	var models *Models
 	err := a.step(stepDrain, func() error { return a.c.drain(ctx) })
 	if err == nil {
@@ -32,6 +32,7 @@ func (a *attempt) restore(ctx context.Context, old *generation) error {
 	b.untried, b.rollsBack, b.history = true, true, a.c.before()
 	models, err := b.open(ctx, old)
 	if err != nil {
+		a.c.opts.Store.Swap(nil) // nobody needs to wait any more
 		a.c.forget()
 		return err
 	}
