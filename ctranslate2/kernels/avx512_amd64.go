@@ -47,109 +47,9 @@ func quantizeRowAVX512(dst []uint8, x []float32, truncate bool) float32 {
 	return inverse
 }
 
-// tileS8 is a product of a block of rows and some columns.
-type tileS8 func(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
-
-// directTile is a tile and its number of columns.
-type directTile struct {
-	fn      tileS8
-	columns int
-}
-
-// Tiles by rows. With long rows few columns at a time are better: the prefetch,
-// in the order of addresses, then stays close ahead.
-var (
-	shortTiles = [...]directTile{1: {dotS8_1x8, 8}, {dotS8_2x8, 8}, {dotS8_3x8, 8}, {dotS8_4x4, 4}, {dotS8_5x4, 4}, {dotS8_6x4, 4}, {dotS8_7x3, 3}, {dotS8_8x3, 3}}
-	longTiles  = [...]directTile{1: {dotS8_1x4, 4}, {dotS8_2x4, 4}, {dotS8_3x4, 4}, {dotS8_4x2, 2}, {dotS8_5x2, 2}, {dotS8_6x2, 2}, {dotS8_7x2, 2}, {dotS8_8x2, 2}}
-)
-
-// longRow is the depth from which longTiles are used.
-const longRow = 2048
-
-func productsAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int) {
-	directAVX512(c, ldc, a, 1, w, n0, n1, next)
-}
-
-// directAVX512 multiplies the rows of a, in blocks of about equal height, by
-// columns n0..n1. All blocks take their turn at a tile's columns, so that these
-// are read from memory once, and share the prefetch of the next.
-func directAVX512(c []int32, ldc int, a QuantizedRows, blocks int, w *S8Weights, n0, n1, next int) {
-	m, k := a.Rows, w.K
-	height := (m + blocks - 1) / blocks
-	nr := directColumns(height, k)
-	if w.N < nr || k == 0 {
-		productsGeneric(c, ldc, a, w, n0, n1, next)
-		return
-	}
-	for n := n0; n < n1; n += nr {
-		// The last tile of the matrix reaches back over columns already done.
-		p := min(n, w.N-nr)
-		if p < n0 {
-			productsTail(c, ldc, a, w, n0, n, n1)
-			return
-		}
-		pf := w.ahead(n+lookAhead(nr, k), n1, next)
-		for r := 0; r < m; r += height {
-			rows := min(height, m-r)
-			tileOf(rows, nr)(&a.Data[r*a.Stride], a.Stride, &w.Data[p*k], k, k, &c[r*ldc+p-n0], 4*ldc, &w.Comp[p], pf, 64*nr/blocks)
-			pf += uintptr(nr * k / blocks)
-		}
-	}
-}
-
-// lookAhead is how many columns ahead of a tile memory is fetched: as many tiles
-// as have some KiB, which take about as long as memory does to answer.
-func lookAhead(nr, k int) int {
-	const least = 6 << 10
-	return nr * ((least + nr*k - 1) / (nr * k))
-}
-
-// directColumns is how many columns the tiles of blocks of some rows have.
-func directColumns(rows, k int) int {
-	if k > longRow {
-		return longTiles[rows].columns
-	}
-	return shortTiles[rows].columns
-}
-
-// tileOf returns the tile of some rows and columns. A block may be lower than
-// the others, for which the columns were chosen.
-func tileOf(rows, columns int) tileS8 {
-	if t := shortTiles[rows]; t.columns == columns {
-		return t.fn
-	}
-	if t := longTiles[rows]; t.columns == columns {
-		return t.fn
-	}
-	return dotS8_6x3 // the lower of the blocks of 13 rows
-}
-
-// productsTail computes the last columns n..n1 one at a time.
-func productsTail(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n, n1 int) {
-	for ; n < n1; n++ {
-		for r := range a.Rows {
-			dotS8_1x1(&a.Data[r*a.Stride], 0, &w.Data[n*w.K], 0, w.K, &c[r*ldc+n-n0], 0, &w.Comp[n], 0, 0)
-		}
-	}
-}
-
-// ahead is the address to prefetch: column n, or one of the next chunk's if n is
-// beyond this one's last. It is no pointer: it may lie past the end.
-func (w *S8Weights) ahead(n, n1, next int) uintptr {
-	if n >= n1 {
-		n = max(next, 0) + n - n1
-	}
-	return uintptr(unsafe.Pointer(ptr(w.Data))) + uintptr(n*w.K)
-}
-
 type panelKernel func(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, pf uintptr, pfstep uintptr)
 
 var panelKernels = [...]panelKernel{1: panelS8_1, panelS8_2, panelS8_3, panelS8_4, panelS8_5, panelS8_6, panelS8_7, panelS8_8}
-
-// pairRows is the most rows that two blocks of tiles multiply straight from the
-// stored layout. Longer rows of activations than longRow do not stay in the
-// cache meanwhile.
-const pairRows = 16
 
 // blockedAVX512 packs each panel of columns once and multiplies it by all rows,
 // in blocks of equal height, whose products go straight through the epilogue.
@@ -159,9 +59,9 @@ func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []fl
 	case w.N < panelColumns || w.K == 0:
 		t.direct(c, n0, n1, next, out, ldo)
 		return
-	case m <= pairRows && w.K <= longRow:
+	case m <= 2*blockRows && m*w.K <= cachedBytes:
 		ldc := t.chunk + tileSlack
-		directAVX512(c[tileSlack/2:], ldc, *t.a, 2, w, n0, n1, next)
+		tilesAVX512(c[tileSlack/2:], ldc, *t.a, (m+1)/2, w, n0, n1, next)
 		for r := range m {
 			t.epilogue(out[r*ldo:][:n1-n0], c[tileSlack/2+r*ldc:], r, n0)
 		}

@@ -6,7 +6,7 @@ import "math"
 // with the amax of each row. It keeps its memory from one use to the next.
 type QuantizedRows struct {
 	Data     []uint8   // [Rows][Stride]
-	Stride   int       // K rounded up to 64
+	Stride   int       // at least K rounded up to 64
 	InvScale []float32 // [Rows], amax/127
 	Rows, K  int
 	memory   []byte
@@ -15,6 +15,9 @@ type QuantizedRows struct {
 // resize makes room for m rows of k.
 func (q *QuantizedRows) resize(m, k int) {
 	q.Rows, q.K, q.Stride = m, k, (k+63)&^63
+	if q.Stride%512 == 0 { // rows must not all lie in the same sets of the cache
+		q.Stride += 64
+	}
 	q.Data = grow(&q.memory, m*q.Stride)
 	if cap(q.InvScale) < m {
 		q.InvScale = make([]float32, m+m/4)

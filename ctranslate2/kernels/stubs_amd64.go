@@ -7,58 +7,55 @@ package kernels
 func spinPause()
 
 //go:noescape
-func dotS8_1x8(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_3x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_2x8(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_4x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_3x8(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_5x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_4x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_6x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_5x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_7x3(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_6x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_8x3(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_7x3(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_1x1Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_8x2(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_4x4Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_8x3(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_5x4Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_6x3(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_6x4Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_1x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_6x3Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_2x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_7x3Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_3x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func dotS8_8x3Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func dotS8_4x2(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func streamS8_1(a *uint8, lda int, b *int8, k int, n int, c *int32, ldc int, add *int32)
 
 //go:noescape
-func dotS8_5x2(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func streamS8_2(a *uint8, lda int, b *int8, k int, n int, c *int32, ldc int, add *int32)
 
 //go:noescape
-func dotS8_6x2(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func streamS8_3(a *uint8, lda int, b *int8, k int, n int, c *int32, ldc int, add *int32)
 
 //go:noescape
-func dotS8_7x2(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
-
-//go:noescape
-func dotS8_1x1(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr, pfstep int)
+func streamS8_4(a *uint8, lda int, b *int8, k int, n int, c *int32, ldc int, add *int32)
 
 //go:noescape
 func packS8(b *int8, ldb int, k int, dst *int8, step int)

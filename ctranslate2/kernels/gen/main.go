@@ -11,7 +11,13 @@ func main() {
 	ConstraintExpr("amd64")
 	spinPause()
 	for _, t := range dotTiles {
-		dotS8(t[0], t[1])
+		dotS8(t[0], t[1], true)
+	}
+	for _, t := range dotTilesAgain {
+		dotS8(t[0], t[1], false)
+	}
+	for m := 1; m <= streamRows; m++ {
+		streamS8(m)
 	}
 	pack16()
 	for m := 1; m <= 8; m++ {
