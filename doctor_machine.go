@@ -204,5 +204,5 @@ func (m foundModels) open(options ctranslate2.Options) (perToken int64, err erro
 	if err != nil {
 		return 0, err
 	}
-	return translator.StepBytes(1), translator.Close()
+	return translator.StepBytes(1, true), translator.Close()
 }

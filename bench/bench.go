@@ -88,7 +88,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		before, r.FirstTokens = after, tokens
 	}
 	r.PeakInt8 = kernels.PeakS8(m.exec)
-	r.fill(runs, t.StepBytes(o.BeamSize*o.Sentences))
+	r.fill(runs, t.StepBytes(o.BeamSize*o.Sentences, o.BeamSize == 1))
 	return r, nil
 }
 

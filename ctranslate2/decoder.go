@@ -25,6 +25,9 @@ type decoder struct {
 	outputScale float32
 	startZero   bool // the start token's embedding is zero
 
+	coarse       *kernels.CoarseS8 // of the projection, or nil
+	coarseMemory []byte
+
 	alignmentLayer, alignmentHeads int // whose attention is returned
 }
 

@@ -195,6 +195,9 @@ func (c *decoder) project(w *decoderWorkspace, rows []row, x []float32) {
 		q.begin(threads)
 	}
 	in := c.outputInput(w, picked, m)
+	if c.screen(w, queries, &in) {
+		return
+	}
 	c.projection.forwardTo(w.exec, &w.sink, &in)
 	for _, q := range queries {
 		q.finish(threads)
@@ -228,6 +231,7 @@ type decoderWorkspace struct {
 	x        buffer // [m][d]
 	picked   buffer // [queries][d]
 	sink     logitsSink
+	screen   screenWorkspace
 	align    buffer
 	aligned  [][]float32
 }

@@ -13,3 +13,4 @@ func mapFile(path string) ([]byte, func() error, error) {
 func reserve(n int) ([]byte, error) { return make([]byte, n), nil }
 func unreserve([]byte) error        { return nil }
 func decommit([]byte)               {}
+func adviseHuge([]byte)             {}

@@ -2,6 +2,7 @@ package ctranslate2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -21,9 +22,20 @@ type Options struct {
 	// CacheBytes bounds the memory of keys and values of all running
 	// sequences; 0: 4 GiB, which is reserved but used only as needed.
 	CacheBytes int
+	// CoarseBytes bounds the memory of a coarse copy of the output layer, which
+	// spares greedy decoding half of the layer's bytes and changes no result; 0:
+	// 144 MiB, if the layer is too large for the processor's caches; negative:
+	// none.
+	CoarseBytes int
 }
 
-const defaultCacheBytes = 4 << 30
+const (
+	defaultCacheBytes  = 4 << 30
+	defaultCoarseBytes = 144 << 20
+	// coarsePays is the least size of an output layer, in bytes, that is copied
+	// by default.
+	coarsePays = 8 << 20
+)
 
 // A Translator runs one model. It is safe to use from concurrent goroutines,
 // whose sequences then share one decoding batch.
@@ -77,6 +89,7 @@ func newTranslator(m *model, opts Options) (*Translator, error) {
 		return nil, err
 	}
 	e.w.exec.Compensate(m.s8...)
+	m.decoder.addCoarse(e.w.exec, opts.CoarseBytes)
 	go e.run()
 	return &Translator{m, e}, nil
 }
@@ -87,7 +100,7 @@ func (t *Translator) Close() error {
 	if err := t.engine.close(); err != nil {
 		return err
 	}
-	return t.model.unmap()
+	return errors.Join(t.model.decoder.freeCoarse(), t.model.unmap())
 }
 
 // SourceVocabulary returns the vocabulary of sources, TargetVocabulary the one
@@ -370,9 +383,14 @@ func replaceUnknowns(tokens, source []string, attention [][]float32, unk string)
 
 // StepBytes returns how many bytes of weights a decoding step of some rows
 // reads: what bounds its speed when the rows are few.
-func (t *Translator) StepBytes(rows int) int64 {
+func (t *Translator) StepBytes(rows int, greedy bool) int64 {
 	d := t.model.decoder
-	total := d.projection.bytes() + int64(rows)*d.embeddings.bytes()/int64(d.embeddings.n)
+	total := int64(rows) * d.embeddings.bytes() / int64(d.embeddings.n)
+	if greedy && d.coarse != nil {
+		total += int64(len(d.coarseMemory))
+	} else {
+		total += d.projection.bytes()
+	}
 	for _, l := range d.layers {
 		for _, w := range []*dense{l.self.in, l.self.out, l.cross.in, l.cross.out, l.ffn.up, l.ffn.gate, l.ffn.down} {
 			if w != nil {

@@ -32,6 +32,7 @@ var avx512S8 = s8Kernels{
 	blocked:       blockedAVX512,
 	dequantizeRow: dequantizeRowAVX512,
 	rowSum:        rowSumAVX512,
+	coarse:        &avx512Coarse,
 }
 
 // ptr returns the address of a slice's first element.

@@ -13,6 +13,7 @@ type Executor struct {
 	f32     f32Task
 	quant   quantizeTask
 	sums    rowSumTask
+	screen  screenTask
 }
 
 // NewExecutor starts an executor of some threads; the caller of its methods is
@@ -63,4 +64,9 @@ func floats(b []byte) []float32 {
 // int32s reads scratch as int32.
 func int32s(b []byte) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
+}
+
+// int8s reads scratch as int8.
+func int8s(b []byte) []int8 {
+	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(b))), len(b))
 }

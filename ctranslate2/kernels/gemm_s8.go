@@ -58,6 +58,8 @@ type s8Kernels struct {
 	dequantizeRow func(dst []float32, c []int32, inverse float32, scale, bias, residual []float32, relu bool)
 	// rowSum sums a row of weights.
 	rowSum func(row []int8) int32
+	// coarse are the kernels for coarse weights, or nil.
+	coarse *coarseKernels
 }
 
 // directRows is the most rows that are multiplied straight from the stored
@@ -219,6 +221,19 @@ func (t *s8Task) epilogue(dst []float32, c []int32, r, n0 int) {
 	if residual != nil {
 		Add(dst, residual)
 	}
+}
+
+// DotS8 computes column n of row r of a·wᵀ + bias, as
+// LinearS8 does.
+func (e *Executor) DotS8(a *QuantizedRows, r int, w *S8Weights, n int, bias []float32) float32 {
+	var c [2 * tileSlack]int32
+	var y [1]float32
+	active.s8.products(c[tileSlack:], 1, a.rows(r, r+1), w, n, n+1, -1)
+	if bias != nil {
+		bias = bias[n : n+1]
+	}
+	active.s8.dequantizeRow(y[:], c[tileSlack:tileSlack+1], a.InvScale[r], w.Scale[n:n+1], bias, nil, false)
+	return y[0]
 }
 
 // rowSumTask computes compensation terms, in pieces of about a MiB.

@@ -4417,6 +4417,1268 @@ packS8_done:
 	VZEROUPPER
 	RET
 
+// func coarseErrors(errors *int32, w *int8, n int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·coarseErrors(SB), NOSPLIT, $0-24
+	MOVQ         errors+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVL         $0x00000008, BX
+	VPBROADCASTW BX, Z0
+	VPXORD       Z1, Z1, Z1
+	MOVL         $0x0000000f, BX
+	VPBROADCASTW BX, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	MOVL         $0x0000000f, BX
+	VPBROADCASTW BX, Z6
+	MOVL         $0x00000022, BX
+	VPBROADCASTW BX, Z7
+	MOVL         $0x000000ff, BX
+	VPBROADCASTW BX, Z8
+	MOVL         $0x00000015, BX
+	VPBROADCASTW BX, Z9
+	MOVL         $0x00000018, BX
+	VPBROADCASTW BX, Z10
+	MOVL         $0x000000b4, BX
+	VPBROADCASTW BX, Z11
+	MOVL         $0x00000020, BX
+	VPBROADCASTW BX, Z12
+	MOVL         $0x00000010, BX
+	VPBROADCASTW BX, Z13
+	MOVL         $0x00000078, BX
+	VPBROADCASTW BX, Z14
+
+coarseErrors_loop:
+	VPMOVSXBW     (CX), Z15
+	VPMULLW       Z6, Z15, Z16
+	VPSRAW        $0x08, Z16, Z16
+	VPADDW        Z0, Z16, Z16
+	VPMAXSW       Z1, Z16, Z16
+	VPMINSW       Z2, Z16, Z16
+	VPMULLW       Z7, Z16, Z16
+	VPADDW        Z15, Z15, Z17
+	VPADDW        Z8, Z17, Z17
+	VPSUBW        Z16, Z17, Z17
+	VPDPWSSD      Z17, Z17, Z3
+	VPMULLW       Z9, Z15, Z16
+	VPSRAW        $0x08, Z16, Z16
+	VPADDW        Z0, Z16, Z16
+	VPMAXSW       Z1, Z16, Z16
+	VPMINSW       Z2, Z16, Z16
+	VPMULLW       Z10, Z16, Z16
+	VPADDW        Z15, Z15, Z17
+	VPADDW        Z11, Z17, Z17
+	VPSUBW        Z16, Z17, Z17
+	VPDPWSSD      Z17, Z17, Z4
+	VPMULLW       Z12, Z15, Z16
+	VPSRAW        $0x08, Z16, Z16
+	VPADDW        Z0, Z16, Z16
+	VPMAXSW       Z1, Z16, Z16
+	VPMINSW       Z2, Z16, Z16
+	VPMULLW       Z13, Z16, Z16
+	VPADDW        Z15, Z15, Z15
+	VPADDW        Z14, Z15, Z15
+	VPSUBW        Z16, Z15, Z15
+	VPDPWSSD      Z15, Z15, Z5
+	ADDQ          $0x20, CX
+	DECQ          DX
+	JNZ           coarseErrors_loop
+	VMOVDQA64     Z3, Z0
+	VPUNPCKLDQ    Z4, Z3, Z1
+	VPUNPCKHDQ    Z4, Z3, Z3
+	VPADDD        Z1, Z3, Z3
+	VPUNPCKLDQ    Z0, Z5, Z1
+	VPUNPCKHDQ    Z0, Z5, Z5
+	VPADDD        Z1, Z5, Z5
+	VPUNPCKLQDQ   Z5, Z3, Z0
+	VPUNPCKHQDQ   Z5, Z3, Z3
+	VPADDD        Z0, Z3, Z3
+	VEXTRACTI64X4 $0x01, Z3, Y0
+	VPADDD        Y0, Y3, Y3
+	VEXTRACTI32X4 $0x01, Y3, X0
+	VPADDD        X0, X3, X3
+	VMOVQ         X3, (AX)
+	VPEXTRD       $0x02, X3, 8(AX)
+	VZEROUPPER
+	RET
+
+// func coarseLevels(dst *byte, w *int8, n int, inverse int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·coarseLevels(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         inverse+24(FP), BX
+	VPBROADCASTW BX, Z0
+	MOVL         $0x00000008, BX
+	VPBROADCASTW BX, Z1
+	VPXORD       Z2, Z2, Z2
+	MOVL         $0x0000000f, BX
+	VPBROADCASTW BX, Z3
+
+coarseLevels_loop:
+	VPMOVSXBW (CX), Z4
+	VPMULLW   Z0, Z4, Z4
+	VPSRAW    $0x08, Z4, Z4
+	VPADDW    Z1, Z4, Z4
+	VPMAXSW   Z2, Z4, Z4
+	VPMINSW   Z3, Z4, Z4
+	VPMOVWB   Z4, (AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNZ       coarseLevels_loop
+	VZEROUPPER
+	RET
+
+// func coarseMerge(dst *byte, src *int8, n int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·coarseMerge(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+coarseMerge_loop:
+	VMOVDQU32 64(CX), Z0
+	VPSLLW    $0x04, Z0, Z0
+	VPORD     (CX), Z0, Z0
+	VMOVDQU32 Z0, (AX)
+	ADDQ      $+128, CX
+	ADDQ      $0x40, AX
+	DECQ      DX
+	JNZ       coarseMerge_loop
+	VZEROUPPER
+	RET
+
+// func coarseDots_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarseDots_1(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+16(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVL         $0x0f0f0f0f, BX
+	VPBROADCASTD BX, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+
+coarseDots_1_loop:
+	VMOVDQU32    (CX), Z5
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z5, Z6
+	VPANDD       Z0, Z5, Z5
+	VPANDD       Z0, Z6, Z6
+	VPBROADCASTD (AX), Z7
+	VPDPBUSD     Z7, Z5, Z1
+	VPDPBUSD     Z7, Z6, Z2
+	VMOVDQU32    64(CX), Z5
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z5, Z6
+	VPANDD       Z0, Z5, Z5
+	VPANDD       Z0, Z6, Z6
+	VPBROADCASTD 4(AX), Z7
+	VPDPBUSD     Z7, Z5, Z3
+	VPDPBUSD     Z7, Z6, Z4
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	DECQ         DX
+	JNZ          coarseDots_1_loop
+	MOVQ         c+32(FP), AX
+	VPADDD       Z3, Z1, Z1
+	VMOVDQU32    Z1, (AX)
+	VPADDD       Z4, Z2, Z2
+	VMOVDQU32    Z2, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarseDots_2(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+16(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVQ         lda+8(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VPBROADCASTD SI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+
+coarseDots_2_loop:
+	VMOVDQU32    (CX), Z9
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z9, Z10
+	VPANDD       Z0, Z9, Z9
+	VPANDD       Z0, Z10, Z10
+	VPBROADCASTD (AX), Z11
+	VPDPBUSD     Z11, Z9, Z1
+	VPDPBUSD     Z11, Z10, Z2
+	VPBROADCASTD (AX)(BX*1), Z11
+	VPDPBUSD     Z11, Z9, Z3
+	VPDPBUSD     Z11, Z10, Z4
+	VMOVDQU32    64(CX), Z9
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z9, Z10
+	VPANDD       Z0, Z9, Z9
+	VPANDD       Z0, Z10, Z10
+	VPBROADCASTD 4(AX), Z11
+	VPDPBUSD     Z11, Z9, Z5
+	VPDPBUSD     Z11, Z10, Z6
+	VPBROADCASTD 4(AX)(BX*1), Z11
+	VPDPBUSD     Z11, Z9, Z7
+	VPDPBUSD     Z11, Z10, Z8
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	DECQ         DX
+	JNZ          coarseDots_2_loop
+	MOVQ         c+32(FP), AX
+	VPADDD       Z5, Z1, Z1
+	VMOVDQU32    Z1, (AX)
+	VPADDD       Z6, Z2, Z2
+	VMOVDQU32    Z2, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VPADDD       Z7, Z3, Z3
+	VMOVDQU32    Z3, (AX)
+	VPADDD       Z8, Z4, Z4
+	VMOVDQU32    Z4, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarseDots_3(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarseDots_3(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+16(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVQ         lda+8(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VPBROADCASTD SI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+
+coarseDots_3_loop:
+	VMOVDQU32    (CX), Z13
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z13, Z14
+	VPANDD       Z0, Z13, Z13
+	VPANDD       Z0, Z14, Z14
+	VPBROADCASTD (AX), Z15
+	VPDPBUSD     Z15, Z13, Z1
+	VPDPBUSD     Z15, Z14, Z2
+	VPBROADCASTD (AX)(BX*1), Z15
+	VPDPBUSD     Z15, Z13, Z3
+	VPDPBUSD     Z15, Z14, Z4
+	VPBROADCASTD (AX)(BX*2), Z15
+	VPDPBUSD     Z15, Z13, Z5
+	VPDPBUSD     Z15, Z14, Z6
+	VMOVDQU32    64(CX), Z13
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z13, Z14
+	VPANDD       Z0, Z13, Z13
+	VPANDD       Z0, Z14, Z14
+	VPBROADCASTD 4(AX), Z15
+	VPDPBUSD     Z15, Z13, Z7
+	VPDPBUSD     Z15, Z14, Z8
+	VPBROADCASTD 4(AX)(BX*1), Z15
+	VPDPBUSD     Z15, Z13, Z9
+	VPDPBUSD     Z15, Z14, Z10
+	VPBROADCASTD 4(AX)(BX*2), Z15
+	VPDPBUSD     Z15, Z13, Z11
+	VPDPBUSD     Z15, Z14, Z12
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	DECQ         DX
+	JNZ          coarseDots_3_loop
+	MOVQ         c+32(FP), AX
+	VPADDD       Z7, Z1, Z1
+	VMOVDQU32    Z1, (AX)
+	VPADDD       Z8, Z2, Z2
+	VMOVDQU32    Z2, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VPADDD       Z9, Z3, Z3
+	VMOVDQU32    Z3, (AX)
+	VPADDD       Z10, Z4, Z4
+	VMOVDQU32    Z4, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VPADDD       Z11, Z5, Z5
+	VMOVDQU32    Z5, (AX)
+	VPADDD       Z12, Z6, Z6
+	VMOVDQU32    Z6, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarseDots_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarseDots_4(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+16(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVQ         lda+8(FP), BX
+	LEAQ         (AX)(BX*2), SI
+	ADDQ         BX, SI
+	MOVL         $0x0f0f0f0f, DI
+	VPBROADCASTD DI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+
+coarseDots_4_loop:
+	VMOVDQU32    (CX), Z9
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z9, Z10
+	VPANDD       Z0, Z9, Z9
+	VPANDD       Z0, Z10, Z10
+	VPBROADCASTD (AX), Z11
+	VPDPBUSD     Z11, Z9, Z1
+	VPDPBUSD     Z11, Z10, Z2
+	VPBROADCASTD (AX)(BX*1), Z11
+	VPDPBUSD     Z11, Z9, Z3
+	VPDPBUSD     Z11, Z10, Z4
+	VPBROADCASTD (AX)(BX*2), Z11
+	VPDPBUSD     Z11, Z9, Z5
+	VPDPBUSD     Z11, Z10, Z6
+	VPBROADCASTD (SI), Z11
+	VPDPBUSD     Z11, Z9, Z7
+	VPDPBUSD     Z11, Z10, Z8
+	VMOVDQU32    64(CX), Z9
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z9, Z10
+	VPANDD       Z0, Z9, Z9
+	VPANDD       Z0, Z10, Z10
+	VPBROADCASTD 4(AX), Z11
+	VPDPBUSD     Z11, Z9, Z1
+	VPDPBUSD     Z11, Z10, Z2
+	VPBROADCASTD 4(AX)(BX*1), Z11
+	VPDPBUSD     Z11, Z9, Z3
+	VPDPBUSD     Z11, Z10, Z4
+	VPBROADCASTD 4(AX)(BX*2), Z11
+	VPDPBUSD     Z11, Z9, Z5
+	VPDPBUSD     Z11, Z10, Z6
+	VPBROADCASTD 4(SI), Z11
+	VPDPBUSD     Z11, Z9, Z7
+	VPDPBUSD     Z11, Z10, Z8
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	ADDQ         $+8, SI
+	DECQ         DX
+	JNZ          coarseDots_4_loop
+	MOVQ         c+32(FP), AX
+	VMOVDQU32    Z1, (AX)
+	VMOVDQU32    Z2, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z3, (AX)
+	VMOVDQU32    Z4, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z5, (AX)
+	VMOVDQU32    Z6, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z7, (AX)
+	VMOVDQU32    Z8, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarseDots_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarseDots_5(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+16(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVQ         lda+8(FP), BX
+	LEAQ         (AX)(BX*2), SI
+	ADDQ         BX, SI
+	MOVL         $0x0f0f0f0f, DI
+	VPBROADCASTD DI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+
+coarseDots_5_loop:
+	VMOVDQU32    (CX), Z11
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z11, Z12
+	VPANDD       Z0, Z11, Z11
+	VPANDD       Z0, Z12, Z12
+	VPBROADCASTD (AX), Z13
+	VPDPBUSD     Z13, Z11, Z1
+	VPDPBUSD     Z13, Z12, Z2
+	VPBROADCASTD (AX)(BX*1), Z13
+	VPDPBUSD     Z13, Z11, Z3
+	VPDPBUSD     Z13, Z12, Z4
+	VPBROADCASTD (AX)(BX*2), Z13
+	VPDPBUSD     Z13, Z11, Z5
+	VPDPBUSD     Z13, Z12, Z6
+	VPBROADCASTD (SI), Z13
+	VPDPBUSD     Z13, Z11, Z7
+	VPDPBUSD     Z13, Z12, Z8
+	VPBROADCASTD (SI)(BX*1), Z13
+	VPDPBUSD     Z13, Z11, Z9
+	VPDPBUSD     Z13, Z12, Z10
+	VMOVDQU32    64(CX), Z11
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z11, Z12
+	VPANDD       Z0, Z11, Z11
+	VPANDD       Z0, Z12, Z12
+	VPBROADCASTD 4(AX), Z13
+	VPDPBUSD     Z13, Z11, Z1
+	VPDPBUSD     Z13, Z12, Z2
+	VPBROADCASTD 4(AX)(BX*1), Z13
+	VPDPBUSD     Z13, Z11, Z3
+	VPDPBUSD     Z13, Z12, Z4
+	VPBROADCASTD 4(AX)(BX*2), Z13
+	VPDPBUSD     Z13, Z11, Z5
+	VPDPBUSD     Z13, Z12, Z6
+	VPBROADCASTD 4(SI), Z13
+	VPDPBUSD     Z13, Z11, Z7
+	VPDPBUSD     Z13, Z12, Z8
+	VPBROADCASTD 4(SI)(BX*1), Z13
+	VPDPBUSD     Z13, Z11, Z9
+	VPDPBUSD     Z13, Z12, Z10
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	ADDQ         $+8, SI
+	DECQ         DX
+	JNZ          coarseDots_5_loop
+	MOVQ         c+32(FP), AX
+	VMOVDQU32    Z1, (AX)
+	VMOVDQU32    Z2, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z3, (AX)
+	VMOVDQU32    Z4, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z5, (AX)
+	VMOVDQU32    Z6, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z7, (AX)
+	VMOVDQU32    Z8, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z9, (AX)
+	VMOVDQU32    Z10, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarseDots_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarseDots_6(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+16(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVQ         lda+8(FP), BX
+	LEAQ         (AX)(BX*2), SI
+	ADDQ         BX, SI
+	MOVL         $0x0f0f0f0f, DI
+	VPBROADCASTD DI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+
+coarseDots_6_loop:
+	VMOVDQU32    (CX), Z13
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z13, Z14
+	VPANDD       Z0, Z13, Z13
+	VPANDD       Z0, Z14, Z14
+	VPBROADCASTD (AX), Z15
+	VPDPBUSD     Z15, Z13, Z1
+	VPDPBUSD     Z15, Z14, Z2
+	VPBROADCASTD (AX)(BX*1), Z15
+	VPDPBUSD     Z15, Z13, Z3
+	VPDPBUSD     Z15, Z14, Z4
+	VPBROADCASTD (AX)(BX*2), Z15
+	VPDPBUSD     Z15, Z13, Z5
+	VPDPBUSD     Z15, Z14, Z6
+	VPBROADCASTD (SI), Z15
+	VPDPBUSD     Z15, Z13, Z7
+	VPDPBUSD     Z15, Z14, Z8
+	VPBROADCASTD (SI)(BX*1), Z15
+	VPDPBUSD     Z15, Z13, Z9
+	VPDPBUSD     Z15, Z14, Z10
+	VPBROADCASTD (SI)(BX*2), Z15
+	VPDPBUSD     Z15, Z13, Z11
+	VPDPBUSD     Z15, Z14, Z12
+	VMOVDQU32    64(CX), Z13
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z13, Z14
+	VPANDD       Z0, Z13, Z13
+	VPANDD       Z0, Z14, Z14
+	VPBROADCASTD 4(AX), Z15
+	VPDPBUSD     Z15, Z13, Z1
+	VPDPBUSD     Z15, Z14, Z2
+	VPBROADCASTD 4(AX)(BX*1), Z15
+	VPDPBUSD     Z15, Z13, Z3
+	VPDPBUSD     Z15, Z14, Z4
+	VPBROADCASTD 4(AX)(BX*2), Z15
+	VPDPBUSD     Z15, Z13, Z5
+	VPDPBUSD     Z15, Z14, Z6
+	VPBROADCASTD 4(SI), Z15
+	VPDPBUSD     Z15, Z13, Z7
+	VPDPBUSD     Z15, Z14, Z8
+	VPBROADCASTD 4(SI)(BX*1), Z15
+	VPDPBUSD     Z15, Z13, Z9
+	VPDPBUSD     Z15, Z14, Z10
+	VPBROADCASTD 4(SI)(BX*2), Z15
+	VPDPBUSD     Z15, Z13, Z11
+	VPDPBUSD     Z15, Z14, Z12
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	ADDQ         $+8, SI
+	DECQ         DX
+	JNZ          coarseDots_6_loop
+	MOVQ         c+32(FP), AX
+	VMOVDQU32    Z1, (AX)
+	VMOVDQU32    Z2, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z3, (AX)
+	VMOVDQU32    Z4, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z5, (AX)
+	VMOVDQU32    Z6, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z7, (AX)
+	VMOVDQU32    Z8, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z9, (AX)
+	VMOVDQU32    Z10, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z11, (AX)
+	VMOVDQU32    Z12, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarseDots_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarseDots_7(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+16(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVQ         lda+8(FP), BX
+	LEAQ         (AX)(BX*2), SI
+	ADDQ         BX, SI
+	LEAQ         (SI)(BX*2), DI
+	ADDQ         BX, DI
+	MOVL         $0x0f0f0f0f, R8
+	VPBROADCASTD R8, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+
+coarseDots_7_loop:
+	VMOVDQU32    (CX), Z15
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z15, Z16
+	VPANDD       Z0, Z15, Z15
+	VPANDD       Z0, Z16, Z16
+	VPBROADCASTD (AX), Z17
+	VPDPBUSD     Z17, Z15, Z1
+	VPDPBUSD     Z17, Z16, Z2
+	VPBROADCASTD (AX)(BX*1), Z17
+	VPDPBUSD     Z17, Z15, Z3
+	VPDPBUSD     Z17, Z16, Z4
+	VPBROADCASTD (AX)(BX*2), Z17
+	VPDPBUSD     Z17, Z15, Z5
+	VPDPBUSD     Z17, Z16, Z6
+	VPBROADCASTD (SI), Z17
+	VPDPBUSD     Z17, Z15, Z7
+	VPDPBUSD     Z17, Z16, Z8
+	VPBROADCASTD (SI)(BX*1), Z17
+	VPDPBUSD     Z17, Z15, Z9
+	VPDPBUSD     Z17, Z16, Z10
+	VPBROADCASTD (SI)(BX*2), Z17
+	VPDPBUSD     Z17, Z15, Z11
+	VPDPBUSD     Z17, Z16, Z12
+	VPBROADCASTD (DI), Z17
+	VPDPBUSD     Z17, Z15, Z13
+	VPDPBUSD     Z17, Z16, Z14
+	VMOVDQU32    64(CX), Z15
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z15, Z16
+	VPANDD       Z0, Z15, Z15
+	VPANDD       Z0, Z16, Z16
+	VPBROADCASTD 4(AX), Z17
+	VPDPBUSD     Z17, Z15, Z1
+	VPDPBUSD     Z17, Z16, Z2
+	VPBROADCASTD 4(AX)(BX*1), Z17
+	VPDPBUSD     Z17, Z15, Z3
+	VPDPBUSD     Z17, Z16, Z4
+	VPBROADCASTD 4(AX)(BX*2), Z17
+	VPDPBUSD     Z17, Z15, Z5
+	VPDPBUSD     Z17, Z16, Z6
+	VPBROADCASTD 4(SI), Z17
+	VPDPBUSD     Z17, Z15, Z7
+	VPDPBUSD     Z17, Z16, Z8
+	VPBROADCASTD 4(SI)(BX*1), Z17
+	VPDPBUSD     Z17, Z15, Z9
+	VPDPBUSD     Z17, Z16, Z10
+	VPBROADCASTD 4(SI)(BX*2), Z17
+	VPDPBUSD     Z17, Z15, Z11
+	VPDPBUSD     Z17, Z16, Z12
+	VPBROADCASTD 4(DI), Z17
+	VPDPBUSD     Z17, Z15, Z13
+	VPDPBUSD     Z17, Z16, Z14
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	ADDQ         $+8, SI
+	ADDQ         $+8, DI
+	DECQ         DX
+	JNZ          coarseDots_7_loop
+	MOVQ         c+32(FP), AX
+	VMOVDQU32    Z1, (AX)
+	VMOVDQU32    Z2, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z3, (AX)
+	VMOVDQU32    Z4, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z5, (AX)
+	VMOVDQU32    Z6, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z7, (AX)
+	VMOVDQU32    Z8, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z9, (AX)
+	VMOVDQU32    Z10, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z11, (AX)
+	VMOVDQU32    Z12, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z13, (AX)
+	VMOVDQU32    Z14, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarseDots_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarseDots_8(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+16(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVQ         lda+8(FP), BX
+	LEAQ         (AX)(BX*2), SI
+	ADDQ         BX, SI
+	LEAQ         (SI)(BX*2), DI
+	ADDQ         BX, DI
+	MOVL         $0x0f0f0f0f, R8
+	VPBROADCASTD R8, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+
+coarseDots_8_loop:
+	VMOVDQU32    (CX), Z17
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z17, Z18
+	VPANDD       Z0, Z17, Z17
+	VPANDD       Z0, Z18, Z18
+	VPBROADCASTD (AX), Z19
+	VPDPBUSD     Z19, Z17, Z1
+	VPDPBUSD     Z19, Z18, Z2
+	VPBROADCASTD (AX)(BX*1), Z19
+	VPDPBUSD     Z19, Z17, Z3
+	VPDPBUSD     Z19, Z18, Z4
+	VPBROADCASTD (AX)(BX*2), Z19
+	VPDPBUSD     Z19, Z17, Z5
+	VPDPBUSD     Z19, Z18, Z6
+	VPBROADCASTD (SI), Z19
+	VPDPBUSD     Z19, Z17, Z7
+	VPDPBUSD     Z19, Z18, Z8
+	VPBROADCASTD (SI)(BX*1), Z19
+	VPDPBUSD     Z19, Z17, Z9
+	VPDPBUSD     Z19, Z18, Z10
+	VPBROADCASTD (SI)(BX*2), Z19
+	VPDPBUSD     Z19, Z17, Z11
+	VPDPBUSD     Z19, Z18, Z12
+	VPBROADCASTD (DI), Z19
+	VPDPBUSD     Z19, Z17, Z13
+	VPDPBUSD     Z19, Z18, Z14
+	VPBROADCASTD (DI)(BX*1), Z19
+	VPDPBUSD     Z19, Z17, Z15
+	VPDPBUSD     Z19, Z18, Z16
+	VMOVDQU32    64(CX), Z17
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z17, Z18
+	VPANDD       Z0, Z17, Z17
+	VPANDD       Z0, Z18, Z18
+	VPBROADCASTD 4(AX), Z19
+	VPDPBUSD     Z19, Z17, Z1
+	VPDPBUSD     Z19, Z18, Z2
+	VPBROADCASTD 4(AX)(BX*1), Z19
+	VPDPBUSD     Z19, Z17, Z3
+	VPDPBUSD     Z19, Z18, Z4
+	VPBROADCASTD 4(AX)(BX*2), Z19
+	VPDPBUSD     Z19, Z17, Z5
+	VPDPBUSD     Z19, Z18, Z6
+	VPBROADCASTD 4(SI), Z19
+	VPDPBUSD     Z19, Z17, Z7
+	VPDPBUSD     Z19, Z18, Z8
+	VPBROADCASTD 4(SI)(BX*1), Z19
+	VPDPBUSD     Z19, Z17, Z9
+	VPDPBUSD     Z19, Z18, Z10
+	VPBROADCASTD 4(SI)(BX*2), Z19
+	VPDPBUSD     Z19, Z17, Z11
+	VPDPBUSD     Z19, Z18, Z12
+	VPBROADCASTD 4(DI), Z19
+	VPDPBUSD     Z19, Z17, Z13
+	VPDPBUSD     Z19, Z18, Z14
+	VPBROADCASTD 4(DI)(BX*1), Z19
+	VPDPBUSD     Z19, Z17, Z15
+	VPDPBUSD     Z19, Z18, Z16
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	ADDQ         $+8, SI
+	ADDQ         $+8, DI
+	DECQ         DX
+	JNZ          coarseDots_8_loop
+	MOVQ         c+32(FP), AX
+	VMOVDQU32    Z1, (AX)
+	VMOVDQU32    Z2, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z3, (AX)
+	VMOVDQU32    Z4, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z5, (AX)
+	VMOVDQU32    Z6, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z7, (AX)
+	VMOVDQU32    Z8, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z9, (AX)
+	VMOVDQU32    Z10, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z11, (AX)
+	VMOVDQU32    Z12, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z13, (AX)
+	VMOVDQU32    Z14, 64(AX)
+	ADDQ         ldc+40(FP), AX
+	VMOVDQU32    Z15, (AX)
+	VMOVDQU32    Z16, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, SSE
+TEXT ·coarseBounds(SB), NOSPLIT, $0-76
+	MOVQ         upper+0(FP), AX
+	MOVQ         n+16(FP), CX
+	MOVQ         dot+8(FP), DX
+	MOVQ         factor+24(FP), BX
+	MOVQ         radius+32(FP), SI
+	VBROADCASTSS shift+48(FP), Z0
+	VBROADCASTSS inverse+52(FP), Z1
+	VBROADCASTSS reach+56(FP), Z2
+	VBROADCASTSS slack+60(FP), Z3
+	VBROADCASTSS least+64(FP), Z4
+	MOVL         $0x7fffffff, DI
+	VPBROADCASTD DI, Z5
+	MOVL         $0xff800000, DI
+	VPBROADCASTD DI, Z6
+	VMOVAPS      Z6, Z7
+	MOVQ         CX, DI
+	SHRQ         $0x07, DI
+	JZ           coarseBounds_tail
+
+coarseBounds_block:
+	VMOVAPS     Z6, Z8
+	VMOVUPS     (DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     (BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     (SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     64(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     64(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     64(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     128(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     128(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     128(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     192(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     192(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     192(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     256(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     256(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     256(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     320(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     320(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     320(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     384(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     384(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     384(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     448(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     448(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     448(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     Z8, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $+512, DX
+	ADDQ        $+512, BX
+	ADDQ        $+512, SI
+	DECQ        DI
+	JNZ         coarseBounds_block
+
+coarseBounds_tail:
+	ANDQ    $0x7f, CX
+	JZ      coarseBounds_done
+	VMOVAPS Z6, Z8
+	MOVQ    CX, DI
+	SHRQ    $0x04, DI
+	JZ      coarseBounds_rest_tail
+
+coarseBounds_rest_loop:
+	VMOVUPS     (DX), Z6
+	VCVTDQ2PS   Z6, Z6
+	VSUBPS      Z0, Z6, Z6
+	VMOVUPS     (BX), Z9
+	VMULPS      Z9, Z6, Z6
+	VMULPS      Z1, Z6, Z6
+	VANDPS      Z5, Z6, Z9
+	VFMADD213PS Z4, Z3, Z9
+	VMOVUPS     (SI), Z10
+	VFMADD231PS Z10, Z2, Z9
+	VADDPS      Z9, Z6, Z10
+	VSUBPS      Z9, Z6, Z6
+	VMAXPS      Z10, Z8, Z8
+	VMAXPS      Z6, Z7, Z7
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	DECQ        DI
+	JNZ         coarseBounds_rest_loop
+
+coarseBounds_rest_tail:
+	ANDQ        $0x0f, CX
+	JZ          coarseBounds_rest_done
+	MOVQ        $-1, DI
+	BZHIQ       CX, DI, DI
+	KMOVQ       DI, K1
+	VMOVUPS.Z   (DX), K1, Z6
+	VCVTDQ2PS   Z6, Z6
+	VSUBPS      Z0, Z6, Z6
+	VMOVUPS.Z   (BX), K1, Z0
+	VMULPS      Z0, Z6, Z6
+	VMULPS      Z1, Z6, Z6
+	VANDPS      Z5, Z6, Z0
+	VFMADD213PS Z4, Z3, Z0
+	VMOVUPS.Z   (SI), K1, Z1
+	VFMADD231PS Z1, Z2, Z0
+	VADDPS      Z0, Z6, Z1
+	VSUBPS      Z0, Z6, Z6
+	VMAXPS      Z1, Z8, K1, Z8
+	VMAXPS      Z6, Z7, K1, Z7
+
+coarseBounds_rest_done:
+	VMOVUPS Z8, (AX)
+
+coarseBounds_done:
+	VEXTRACTF64X4 $0x01, Z7, Y0
+	VMAXPS        Y0, Y7, Y7
+	VEXTRACTF128  $0x01, Y7, X0
+	VMAXPS        X0, X7, X7
+	VPSHUFD       $0xee, X7, X0
+	VMAXPS        X0, X7, X7
+	VPSHUFD       $0x55, X7, X0
+	VMAXPS        X0, X7, X7
+	MOVSS         X7, ret+72(FP)
+	VZEROUPPER
+	RET
+
+// func coarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, SSE
+TEXT ·coarseBoundsBias(SB), NOSPLIT, $0-76
+	MOVQ         upper+0(FP), AX
+	MOVQ         n+16(FP), CX
+	MOVQ         dot+8(FP), DX
+	MOVQ         factor+24(FP), BX
+	MOVQ         radius+32(FP), SI
+	MOVQ         bias+40(FP), DI
+	VBROADCASTSS shift+48(FP), Z0
+	VBROADCASTSS inverse+52(FP), Z1
+	VBROADCASTSS reach+56(FP), Z2
+	VBROADCASTSS slack+60(FP), Z3
+	VBROADCASTSS least+64(FP), Z4
+	MOVL         $0x7fffffff, R8
+	VPBROADCASTD R8, Z5
+	MOVL         $0xff800000, R8
+	VPBROADCASTD R8, Z6
+	VMOVAPS      Z6, Z7
+	MOVQ         CX, R8
+	SHRQ         $0x07, R8
+	JZ           coarseBoundsBias_tail
+
+coarseBoundsBias_block:
+	VMOVAPS     Z6, Z8
+	VMOVUPS     (DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     (BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     (SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VMOVUPS     (DI), Z11
+	VADDPS      Z11, Z9, Z9
+	VANDPS      Z5, Z11, Z11
+	VFMADD231PS Z3, Z11, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     64(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     64(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     64(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VMOVUPS     64(DI), Z11
+	VADDPS      Z11, Z9, Z9
+	VANDPS      Z5, Z11, Z11
+	VFMADD231PS Z3, Z11, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     128(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     128(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     128(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VMOVUPS     128(DI), Z11
+	VADDPS      Z11, Z9, Z9
+	VANDPS      Z5, Z11, Z11
+	VFMADD231PS Z3, Z11, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     192(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     192(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     192(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VMOVUPS     192(DI), Z11
+	VADDPS      Z11, Z9, Z9
+	VANDPS      Z5, Z11, Z11
+	VFMADD231PS Z3, Z11, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     256(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     256(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     256(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VMOVUPS     256(DI), Z11
+	VADDPS      Z11, Z9, Z9
+	VANDPS      Z5, Z11, Z11
+	VFMADD231PS Z3, Z11, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     320(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     320(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     320(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VMOVUPS     320(DI), Z11
+	VADDPS      Z11, Z9, Z9
+	VANDPS      Z5, Z11, Z11
+	VFMADD231PS Z3, Z11, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     384(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     384(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     384(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VMOVUPS     384(DI), Z11
+	VADDPS      Z11, Z9, Z9
+	VANDPS      Z5, Z11, Z11
+	VFMADD231PS Z3, Z11, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     448(DX), Z9
+	VCVTDQ2PS   Z9, Z9
+	VSUBPS      Z0, Z9, Z9
+	VMOVUPS     448(BX), Z10
+	VMULPS      Z10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VANDPS      Z5, Z9, Z10
+	VFMADD213PS Z4, Z3, Z10
+	VMOVUPS     448(SI), Z11
+	VFMADD231PS Z11, Z2, Z10
+	VMOVUPS     448(DI), Z11
+	VADDPS      Z11, Z9, Z9
+	VANDPS      Z5, Z11, Z11
+	VFMADD231PS Z3, Z11, Z10
+	VADDPS      Z10, Z9, Z11
+	VSUBPS      Z10, Z9, Z9
+	VMAXPS      Z11, Z8, Z8
+	VMAXPS      Z9, Z7, Z7
+	VMOVUPS     Z8, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $+512, DX
+	ADDQ        $+512, BX
+	ADDQ        $+512, SI
+	ADDQ        $+512, DI
+	DECQ        R8
+	JNZ         coarseBoundsBias_block
+
+coarseBoundsBias_tail:
+	ANDQ    $0x7f, CX
+	JZ      coarseBoundsBias_done
+	VMOVAPS Z6, Z8
+	MOVQ    CX, R8
+	SHRQ    $0x04, R8
+	JZ      coarseBoundsBias_rest_tail
+
+coarseBoundsBias_rest_loop:
+	VMOVUPS     (DX), Z6
+	VCVTDQ2PS   Z6, Z6
+	VSUBPS      Z0, Z6, Z6
+	VMOVUPS     (BX), Z9
+	VMULPS      Z9, Z6, Z6
+	VMULPS      Z1, Z6, Z6
+	VANDPS      Z5, Z6, Z9
+	VFMADD213PS Z4, Z3, Z9
+	VMOVUPS     (SI), Z10
+	VFMADD231PS Z10, Z2, Z9
+	VMOVUPS     (DI), Z10
+	VADDPS      Z10, Z6, Z6
+	VANDPS      Z5, Z10, Z10
+	VFMADD231PS Z3, Z10, Z9
+	VADDPS      Z9, Z6, Z10
+	VSUBPS      Z9, Z6, Z6
+	VMAXPS      Z10, Z8, Z8
+	VMAXPS      Z6, Z7, Z7
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	DECQ        R8
+	JNZ         coarseBoundsBias_rest_loop
+
+coarseBoundsBias_rest_tail:
+	ANDQ        $0x0f, CX
+	JZ          coarseBoundsBias_rest_done
+	MOVQ        $-1, R8
+	BZHIQ       CX, R8, R8
+	KMOVQ       R8, K1
+	VMOVUPS.Z   (DX), K1, Z6
+	VCVTDQ2PS   Z6, Z6
+	VSUBPS      Z0, Z6, Z6
+	VMOVUPS.Z   (BX), K1, Z0
+	VMULPS      Z0, Z6, Z6
+	VMULPS      Z1, Z6, Z6
+	VANDPS      Z5, Z6, Z0
+	VFMADD213PS Z4, Z3, Z0
+	VMOVUPS.Z   (SI), K1, Z1
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS.Z   (DI), K1, Z1
+	VADDPS      Z1, Z6, Z6
+	VANDPS      Z5, Z1, Z1
+	VFMADD231PS Z3, Z1, Z0
+	VADDPS      Z0, Z6, Z1
+	VSUBPS      Z0, Z6, Z6
+	VMAXPS      Z1, Z8, K1, Z8
+	VMAXPS      Z6, Z7, K1, Z7
+
+coarseBoundsBias_rest_done:
+	VMOVUPS Z8, (AX)
+
+coarseBoundsBias_done:
+	VEXTRACTF64X4 $0x01, Z7, Y0
+	VMAXPS        Y0, Y7, Y7
+	VEXTRACTF128  $0x01, Y7, X0
+	VMAXPS        X0, X7, X7
+	VPSHUFD       $0xee, X7, X0
+	VMAXPS        X0, X7, X7
+	VPSHUFD       $0x55, X7, X0
+	VMAXPS        X0, X7, X7
+	MOVSS         X7, ret+72(FP)
+	VZEROUPPER
+	RET
+
 // func panelS8_1(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, pf uintptr, pfstep uintptr)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·panelS8_1(SB), NOSPLIT, $0-64

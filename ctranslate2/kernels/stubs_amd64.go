@@ -61,6 +61,45 @@ func streamS8_4(a *uint8, lda int, b *int8, k int, n int, c *int32, ldc int, add
 func packS8(b *int8, ldb int, k int, dst *int8, step int)
 
 //go:noescape
+func coarseErrors(errors *int32, w *int8, n int)
+
+//go:noescape
+func coarseLevels(dst *byte, w *int8, n int, inverse int)
+
+//go:noescape
+func coarseMerge(dst *byte, src *int8, n int)
+
+//go:noescape
+func coarseDots_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDots_3(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDots_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDots_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDots_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDots_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDots_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
+
+//go:noescape
+func coarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
+
+//go:noescape
 func panelS8_1(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, pf uintptr, pfstep uintptr)
 
 //go:noescape

@@ -20,6 +20,14 @@ func main() {
 		streamS8(m)
 	}
 	pack16()
+	coarseErrors()
+	coarseLevels()
+	coarseMerge()
+	for m := 1; m <= 8; m++ {
+		coarseDots(m)
+	}
+	coarseBounds(false)
+	coarseBounds(true)
 	for m := 1; m <= 8; m++ {
 		panelS8(m)
 	}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// coarseStep is a grid of four bits: level h stands for step·(h - 7.5), and
+// w·inverse>>8 + 8 is the level of a weight w.
+type coarseStep struct{ step, inverse int }
+
+// coarseSteps are the grids that rows choose from: for weights spread evenly,
+// and for rows of which a few stand out.
+var coarseSteps = []coarseStep{{17, 15}, {12, 21}, {8, 32}}
+
+// words sets all lanes to a 16-bit word.
+func words(n int) reg.VecVirtual {
+	r, v := GP32(), ZMM()
+	MOVL(operand.U32(uint32(n&0xffff)), r)
+	VPBROADCASTW(r, v)
+	return v
+}
+
+// level returns the levels of 32 weights, as words.
+func (s coarseStep) level(w, inverse, eight, zero, fifteen reg.VecVirtual) reg.VecVirtual {
+	h := ZMM()
+	VPMULLW(inverse, w, h)
+	VPSRAW(imm(8), h, h)
+	VPADDW(eight, h, h)
+	VPMAXSW(zero, h, h)
+	VPMINSW(fifteen, h, h)
+	return h
+}
+
+// coarseErrors generates the sums of squares of 2·(w - step·(h - 7.5)) over n·32
+// weights, for each grid.
+func coarseErrors() {
+	const name = "coarseErrors"
+	TEXT(name, NOSPLIT, "func(errors *int32, w *int8, n int)")
+	Pragma("noescape")
+	out, w, n := gp("errors"), gp("w"), gp("n")
+	eight, zero, fifteen := words(8), zeros(1)[0], words(15)
+	acc := zeros(len(coarseSteps))
+	var inverse, double, offset []reg.VecVirtual
+	for _, s := range coarseSteps {
+		inverse, double, offset = append(inverse, words(s.inverse)), append(double, words(2*s.step)), append(offset, words(15*s.step))
+	}
+	Label(name + "_loop")
+	x := ZMM()
+	VPMOVSXBW(mem{Base: w}, x)
+	for i, s := range coarseSteps {
+		h, e := s.level(x, inverse[i], eight, zero, fifteen), ZMM()
+		VPMULLW(double[i], h, h)
+		VPADDW(x, x, e)
+		VPADDW(offset[i], e, e)
+		VPSUBW(h, e, e)
+		VPDPWSSD(e, e, acc[i])
+	}
+	ADDQ(imm(32), w)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	int32Lanes.sums(acc, func(x reg.VecVirtual, _, n int) { storeLanes(x, n, mem{Base: out}) })
+	VZEROUPPER()
+	RET()
+}
+
+// coarseLevels generates the levels of n·32 weights, a byte each.
+func coarseLevels() {
+	const name = "coarseLevels"
+	TEXT(name, NOSPLIT, "func(dst *byte, w *int8, n int, inverse int)")
+	Pragma("noescape")
+	dst, w, n := gp("dst"), gp("w"), gp("n")
+	inverse := ZMM()
+	VPBROADCASTW(gp("inverse").As32(), inverse)
+	eight, zero, fifteen := words(8), zeros(1)[0], words(15)
+	Label(name + "_loop")
+	x := ZMM()
+	VPMOVSXBW(mem{Base: w}, x)
+	VPMOVWB(coarseStep{}.level(x, inverse, eight, zero, fifteen), mem{Base: dst})
+	ADDQ(imm(32), w)
+	ADDQ(imm(32), dst)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// coarseMerge generates n times 64 bytes with the levels of 16 columns, from
+// src, in the low halves and those of 16 more, from 64 bytes on, in the high ones.
+func coarseMerge() {
+	const name = "coarseMerge"
+	TEXT(name, NOSPLIT, "func(dst *byte, src *int8, n int)")
+	Pragma("noescape")
+	dst, src, n := gp("dst"), gp("src"), gp("n")
+	Label(name + "_loop")
+	v := ZMM()
+	VMOVDQU32(mem{Base: src, Disp: 64}, v)
+	VPSLLW(imm(4), v, v)
+	VPORD(mem{Base: src}, v, v)
+	VMOVDQU32(v, mem{Base: dst})
+	ADDQ(operand.I32(128), src)
+	ADDQ(imm(64), dst)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// coarseDots generates c[i][j] = Σ a[i][k]·h[j][k] for mr rows of 8·n signed bytes
+// and the levels h of 32 columns: 64 bytes for each four of k, as coarseMerge
+// writes them. Panels are expected to lie one behind the other.
+func coarseDots(mr int) {
+	name := fmt.Sprintf("coarseDots_%d", mr)
+	TEXT(name, NOSPLIT, "func(a *int8, lda int, panel *byte, n int, c *int32, ldc int)")
+	Pragma("noescape")
+	a, panel, n := gp("a"), gp("panel"), gp("n")
+	var lda reg.GPVirtual
+	if mr > 1 {
+		lda = gp("lda")
+	}
+	as := newRows(a, lda, mr)
+	low := constant(0x0f0f0f0f)
+	acc := zeros(2 * mr)
+	odd := acc
+	if mr < 4 { // few sums: odd lines have their own, lest each wait for the one before
+		odd = zeros(2 * mr)
+	}
+	Label(name + "_loop")
+	for u, sums := range [][]reg.VecVirtual{acc, odd} {
+		l, h := ZMM(), ZMM()
+		VMOVDQU32(mem{Base: panel, Disp: 64 * u}, l)
+		PREFETCHT1(mem{Base: panel, Disp: 64*u + streamAhead})
+		VPSRLW(imm(4), l, h)
+		VPANDD(low, l, l)
+		VPANDD(low, h, h)
+		for i := 0; i < mr; i++ {
+			x := ZMM()
+			VPBROADCASTD(at(as.row(i), 4*u), x)
+			VPDPBUSD(x, l, sums[2*i])
+			VPDPBUSD(x, h, sums[2*i+1])
+		}
+	}
+	ADDQ(operand.I32(128), panel)
+	as.advance(8)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	c := gp("c")
+	for i := 0; i < mr; i++ {
+		for j := 0; j < 2; j++ {
+			if mr < 4 {
+				VPADDD(odd[2*i+j], acc[2*i+j], acc[2*i+j])
+			}
+			VMOVDQU32(acc[2*i+j], mem{Base: c, Disp: 64 * j})
+		}
+		if i < mr-1 {
+			ADDQ(param("ldc"), c)
+		}
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// coarseBlock is how many columns share 16 bounds: each is that of every 16th.
+const coarseBlock = 128
+
+// coarseBounds generates the most that products may be, of which each 128 columns
+// share 16 in upper, and returns the largest of the least that they may be. A
+// column's product is y = (dot - shift)·factor·inverse (+ bias), give or take
+// radius·reach + (|y| + |bias|)·slack + least.
+func coarseBounds(biased bool) {
+	name := "coarseBounds"
+	if biased {
+		name += "Bias"
+	}
+	TEXT(name, NOSPLIT, "func(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32")
+	Pragma("noescape")
+	upper, n := gp("upper"), gp("n")
+	b := bounds{dot: gp("dot"), factor: gp("factor"), radius: gp("radius")}
+	pointers := []reg.GPVirtual{b.dot, b.factor, b.radius}
+	if biased {
+		pointers = append(pointers, gp("bias"))
+		b.bias = pointers[3:]
+	}
+	b.shift, b.inverse, b.reach, b.slack, b.least = broadcast("shift"), broadcast("inverse"), broadcast("reach"), broadcast("slack"), broadcast("least")
+	b.abs, b.lowest = constant(0x7fffffff), constant(0xff800000) // -Inf
+	b.lower, b.upper = ZMM(), ZMM()
+	VMOVAPS(b.lowest, b.lower)
+	blocks := GP64()
+	MOVQ(n, blocks)
+	SHRQ(imm(7), blocks)
+	JZ(label(name + "_tail"))
+	Label(name + "_block")
+	VMOVAPS(b.lowest, b.upper)
+	for i := 0; i < coarseBlock; i += 16 {
+		b.step(4*i, nil)
+	}
+	VMOVUPS(b.upper, mem{Base: upper})
+	ADDQ(imm(64), upper)
+	for _, p := range pointers {
+		ADDQ(operand.I32(4*coarseBlock), p)
+	}
+	DECQ(blocks)
+	JNZ(label(name + "_block"))
+	Label(name + "_tail")
+	ANDQ(imm(coarseBlock-1), n)
+	JZ(label(name + "_done"))
+	VMOVAPS(b.lowest, b.upper)
+	loop16(name+"_rest", n, func(mask *reg.OpmaskVirtual) { b.step(0, mask) }, func() {
+		for _, p := range pointers {
+			ADDQ(imm(64), p)
+		}
+	})
+	VMOVUPS(b.upper, mem{Base: upper})
+	Label(name + "_done")
+	maxLanes(b.lower)
+	Store(b.lower.AsX(), ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
+// bounds holds the registers of coarseBounds.
+type bounds struct {
+	dot, factor, radius                 reg.GPVirtual
+	bias                                []reg.GPVirtual
+	shift, inverse, reach, slack, least reg.VecVirtual
+	abs, lowest, lower, upper           reg.VecVirtual
+}
+
+// step takes 16 columns, or what mask leaves of them.
+func (b *bounds) step(disp int, mask *reg.OpmaskVirtual) {
+	y, margin := loadPS(mem{Base: b.dot, Disp: disp}, mask), ZMM()
+	VCVTDQ2PS(y, y)
+	VSUBPS(b.shift, y, y)
+	VMULPS(loadPS(mem{Base: b.factor, Disp: disp}, mask), y, y)
+	VMULPS(b.inverse, y, y)
+	VANDPS(b.abs, y, margin)
+	VFMADD213PS(b.least, b.slack, margin)
+	VFMADD231PS(loadPS(mem{Base: b.radius, Disp: disp}, mask), b.reach, margin)
+	for _, p := range b.bias {
+		v := loadPS(mem{Base: p, Disp: disp}, mask)
+		VADDPS(v, y, y)
+		VANDPS(b.abs, v, v)
+		VFMADD231PS(b.slack, v, margin)
+	}
+	v := ZMM()
+	VADDPS(margin, y, v)
+	VSUBPS(margin, y, y)
+	if mask != nil {
+		VMAXPS(v, b.upper, *mask, b.upper)
+		VMAXPS(y, b.lower, *mask, b.lower)
+		return
+	}
+	VMAXPS(v, b.upper, b.upper)
+	VMAXPS(y, b.lower, b.lower)
+}

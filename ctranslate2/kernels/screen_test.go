@@ -1,0 +1,234 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// withCoarse runs a test over the tiers that have coarse weights.
+func withCoarse(t *testing.T, f func(t *testing.T)) {
+	everyISA(t, func(t *testing.T) {
+		if active.s8.coarse == nil {
+			t.Skip("this tier has no coarse weights")
+		}
+		f(t)
+	})
+}
+
+// trained makes weights as training leaves them: rows of normal numbers of which
+// some stand out, quantized so that the largest of a row is 127.
+func trained(r *rand.Rand, n, k int, outliers float64) (*S8Weights, []float32) {
+	data, scale, row := make([]int8, n*k), make([]float32, n), make([]float32, k)
+	for i := range n {
+		for j := range row {
+			row[j] = float32(r.NormFloat64() / 32)
+			if r.Float64() < outliers {
+				row[j] *= 3
+			}
+		}
+		scale[i] = QuantizeWeightsS8(data[i*k:(i+1)*k], row, false)
+	}
+	return NewS8Weights(data, n, k, scale), row
+}
+
+// towards makes activations that have a column of w as their largest, by about a
+// share of their length.
+func towards(r *rand.Rand, w *S8Weights, column int, share float64) []float32 {
+	x := make([]float32, w.K)
+	norm := 0.0
+	for _, v := range w.Data[column*w.K:][:w.K] {
+		norm += float64(v) * float64(v)
+	}
+	for i := range x {
+		x[i] = float32(share*float64(w.Data[column*w.K+i])/math.Sqrt(norm)*math.Sqrt(float64(w.K)) + r.NormFloat64())
+	}
+	return x
+}
+
+// argMax is the definition of what ArgMaxS8 finds.
+func argMax(y []float32, skip []int32) Candidate {
+	best := Candidate{Index: -1}
+	for i, v := range y {
+		if !slices.Contains(skip, int32(i)) && (best.Index < 0 || v > best.Score) {
+			best = Candidate{int32(i), v}
+		}
+	}
+	return best
+}
+
+func TestArgMaxS8(t *testing.T) {
+	withCoarse(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 9))
+		for _, c := range []struct {
+			n, k, m  int
+			outliers float64
+			biased   bool
+		}{{4, 128, 1, 0, false}, {1, 1, 1, 0, true}, {5, 48, 2, 0, true}, {2047, 512, 3, 0.01, false}, {2049, 512, 4, 0, true}, {6001, 1024, 5, 0.002, false}, {4099, 1024, 16, 0, false}, {2300, 2048, 21, 0, true}, {400, 4096, 1, 0, false}} {
+			t.Run(fmt.Sprint(c), func(t *testing.T) {
+				e := NewExecutor(2)
+				defer e.Close()
+				w, _ := trained(r, c.n, c.k, c.outliers)
+				w.Data, w.Scale = inGuarded(t, w.Data), inGuarded(t, w.Scale)
+				e.Compensate(w)
+				coarse := e.Coarsen(w, fenced[byte](t, CoarseBytes(w)))
+				var bias []float32
+				if c.biased {
+					bias = inGuarded(t, randomFloats(r, c.n))
+				}
+				x := make([]float32, 0, c.m*c.k)
+				skip := make([][]int32, c.m)
+				for i := range c.m {
+					column := r.IntN(c.n)
+					row := towards(r, w, column, 1+r.Float64())
+					if i%3 == 1 { // without its largest, and the first and the last
+						Add(row, towards(r, w, r.IntN(c.n), 1.5+r.Float64()))
+						skip[i] = slices.Compact(slices.Sorted(slices.Values([]int32{0, int32(column), int32(c.n - 1)})))
+					}
+					x = append(x, row...)
+				}
+				var q QuantizedRows
+				e.Quantize(&q, x, c.k, c.m, c.k, false)
+				y, best := make([]float32, c.m*c.n), make([]Candidate, c.m)
+				e.LinearS8(y, c.n, &q, w, &Epilogue{Bias: bias})
+				if !e.ArgMaxS8(best, &q, coarse, bias, skip) {
+					t.Fatal("too many columns may be the largest")
+				}
+				for i := range c.m {
+					if want := argMax(y[i*c.n:(i+1)*c.n], skip[i]); best[i] != want {
+						t.Errorf("row %d: %v, want %v", i, best[i], want)
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestBounds holds the bounds of products to the products, whatever the weights.
+func TestBounds(t *testing.T) {
+	withCoarse(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(2, 9))
+		const n, k = 203, 391
+		e := NewExecutor(1)
+		defer e.Close()
+		for round := range 60 {
+			w := NewS8Weights(anyBytes(r, n*k), n, k, positive(r, n))
+			for i := range w.Data {
+				switch round % 3 {
+				case 1:
+					w.Data[i] /= 16
+				case 2:
+					w.Data[i] &= 0x70
+				}
+			}
+			e.Compensate(w)
+			c := e.Coarsen(w, fenced[byte](t, CoarseBytes(w)))
+			var q QuantizedRows
+			x := randomFloats(r, k)
+			x[r.IntN(k)] *= float32(1 + round) // what stands out makes the others small
+			e.Quantize(&q, x, k, 1, k, false)
+			bias := randomFloats(r, n)
+			y, upper, dots := make([]float32, n), inGuarded(t, make([]float32, (n+screenBlock-1)/screenBlock*16)), make([]int32, n+coarseColumns)
+			e.LinearS8(y, n, &q, w, &Epilogue{Bias: bias})
+			task := screenTask{e: e, a: &q, c: c, bias: bias}
+			if !task.prepare() {
+				t.Fatal("ordinary numbers are refused")
+			}
+			for p := range w.panels() {
+				active.s8.coarse.dots(dots[p*coarseColumns:], 0, task.signed, task.lds, 1, c.panel(p), c.depth)
+			}
+			lower := active.s8.coarse.bounds(upper, dots[:n], c.factor, c.radius, bias, &task.rows[0])
+			for i := range y {
+				if bound := upper[i/screenBlock*16+i%16]; y[i] > bound {
+					t.Fatalf("round %d: column %d is %v, over its bound %v", round, i, y[i], bound)
+				}
+			}
+			if top := slices.Max(y); lower > top {
+				t.Fatalf("round %d: a product should be at least %v, the largest is %v", round, lower, top)
+			}
+		}
+	})
+}
+
+// FuzzArgMaxS8 holds what is found to the products, bit for bit.
+func FuzzArgMaxS8(f *testing.F) {
+	f.Add(uint64(1), uint16(4), uint8(0), uint8(1), false)
+	f.Add(uint64(2), uint16(2049), uint8(3), uint8(5), true)
+	f.Fuzz(func(t *testing.T, seed uint64, columns uint16, groups, m uint8, biased bool) {
+		if active.s8.coarse == nil {
+			t.Skip("this tier has no coarse weights")
+		}
+		r := rand.New(rand.NewPCG(seed, 1))
+		n, k, rows := 1+int(columns%4096), 1+int(groups)*3, 1+int(m%9)
+		e := NewExecutor(1 + int(seed%3))
+		defer e.Close()
+		w := NewS8Weights(anyBytes(r, n*k), n, k, positive(r, n))
+		e.Compensate(w)
+		c := e.Coarsen(w, make([]byte, CoarseBytes(w)))
+		var bias []float32
+		if biased {
+			bias = randomFloats(r, n)
+		}
+		x := randomFloats(r, rows*k)
+		for i := range rows {
+			Add(x[i*k:(i+1)*k], towards(r, w, r.IntN(n), 4*r.Float64()))
+		}
+		var q QuantizedRows
+		e.Quantize(&q, x, k, rows, k, false)
+		best, y := make([]Candidate, rows), make([]float32, rows*n)
+		if !e.ArgMaxS8(best, &q, c, bias, nil) {
+			return
+		}
+		e.LinearS8(y, n, &q, w, &Epilogue{Bias: bias})
+		for i := range rows {
+			if want := argMax(y[i*n:(i+1)*n], nil); best[i] != want {
+				t.Fatalf("row %d of %d, %d columns of %d: %v, want %v", i, rows, n, k, best[i], want)
+			}
+		}
+	})
+}
+
+// BenchmarkArgMaxS8 finds the largest product with NLLB's vocabulary.
+func BenchmarkArgMaxS8(b *testing.B) {
+	const n, k = 256206, 1024
+	if active.s8.coarse == nil {
+		b.Skip("this tier has no coarse weights")
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	data, scale := make([]int8, n*k), make([]float32, n)
+	for i := range data {
+		data[i] = int8(max(min(r.NormFloat64()*38, 127), -127))
+	}
+	for i := range scale {
+		scale[i] = 3600
+	}
+	e := NewExecutor(DefaultThreads())
+	defer e.Close()
+	w := NewS8Weights(data, n, k, scale)
+	e.Compensate(w)
+	b.Run("Coarsen", func(b *testing.B) {
+		memory := make([]byte, CoarseBytes(w))
+		for b.Loop() {
+			e.Coarsen(w, memory)
+		}
+	})
+	c := e.Coarsen(w, make([]byte, CoarseBytes(w)))
+	for _, m := range []int{1, 4, 8, 16} {
+		var x []float32
+		for range m {
+			x = append(x, towards(r, w, r.IntN(n), 0.5)...)
+		}
+		var q QuantizedRows
+		e.Quantize(&q, x, k, m, k, false)
+		best := make([]Candidate, m)
+		b.Run(fmt.Sprintf("m%d", m), func(b *testing.B) {
+			for b.Loop() {
+				if !e.ArgMaxS8(best, &q, c, nil, nil) {
+					b.Fatal("too many columns may be the largest")
+				}
+			}
+		})
+	}
+}

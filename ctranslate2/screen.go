@@ -1,0 +1,111 @@
+package ctranslate2
+
+import (
+	"slices"
+
+	"github.com/sematech/sema/ctranslate2/kernels"
+)
+
+// addCoarse makes the coarse copy of the output layer, if it is of bytes and
+// the copy takes at most limit bytes (as Options.CoarseBytes says).
+func (c *decoder) addCoarse(e *kernels.Executor, limit int) {
+	w := c.projection.s8
+	if w == nil || limit < 0 || limit == 0 && c.projection.bytes() < coarsePays {
+		return
+	}
+	if limit == 0 {
+		limit = defaultCoarseBytes
+	}
+	n := kernels.CoarseBytes(w)
+	if n == 0 || n > limit {
+		return
+	}
+	memory, err := reserve(n)
+	if err != nil {
+		return // without it decoding is slower, not different
+	}
+	adviseHuge(memory)
+	c.coarseMemory = memory
+	if c.coarse = e.Coarsen(w, memory); c.coarse == nil {
+		_ = c.freeCoarse()
+	}
+}
+
+func (c *decoder) freeCoarse() error {
+	memory := c.coarseMemory
+	c.coarse, c.coarseMemory = nil, nil
+	if memory == nil {
+		return nil
+	}
+	return unreserve(memory)
+}
+
+// screenWorkspace is what screening needs from step to step.
+type screenWorkspace struct {
+	best []kernels.Candidate
+	skip [][]int32
+	ids  []int32
+	// Where too many tokens may be the best, the next steps read the whole
+	// output layer: wait of them, and twice as many each time.
+	wait, failed int
+}
+
+// maxScreenWait bounds the steps that are not screened after some in vain.
+const maxScreenWait = 256
+
+// screen answers queries for the best token alone, if all are, from the coarse
+// copy of the output layer. It reports false where the layer must be read whole.
+func (c *decoder) screen(w *decoderWorkspace, queries []*logitsQuery, in *input) bool {
+	s := &w.screen
+	if c.coarse == nil || !allPickBest(queries) {
+		return false
+	}
+	if s.wait > 0 {
+		s.wait--
+		return false
+	}
+	s.prepare(queries)
+	x := in.quantize(w.exec, c.projection)
+	if !w.exec.ArgMaxS8(s.best, x, c.coarse, c.projection.bias, s.skip) {
+		s.failed = min(2*s.failed+1, maxScreenWait)
+		s.wait = s.failed
+		return false
+	}
+	s.failed = 0
+	for i, q := range queries {
+		c.amend(w, x, i, q, &s.best[i])
+		q.top, q.logTotal = append(q.top[:0], s.best[i]), 0
+	}
+	return true
+}
+
+func allPickBest(queries []*logitsQuery) bool {
+	return !slices.ContainsFunc(queries, func(q *logitsQuery) bool { return q.k != 1 || q.logSum || q.full != nil || q.watch >= 0 })
+}
+
+// prepare lists the tokens whose logits are changed: they are left out.
+func (s *screenWorkspace) prepare(queries []*logitsQuery) {
+	s.best = slices.Grow(s.best[:0], len(queries))[:len(queries)]
+	s.skip, s.ids = s.skip[:0], s.ids[:0]
+	for _, q := range queries {
+		first := len(s.ids)
+		for _, e := range q.edits {
+			s.ids = append(s.ids, e.id)
+		}
+		s.skip = append(s.skip, s.ids[first:])
+	}
+}
+
+// amend compares best, of row i, with the tokens whose logits are penalized.
+func (c *decoder) amend(w *decoderWorkspace, x *kernels.QuantizedRows, i int, q *logitsQuery, best *kernels.Candidate) {
+	for _, e := range q.edits {
+		if e.penalty == 0 || int(e.id) >= c.projection.n {
+			continue
+		}
+		logit := [1]float32{w.exec.DotS8(x, i, c.projection.s8, int(e.id), c.projection.bias)}
+		logitEdits{e}.apply(logit[:], int(e.id))
+		if y := logit[0]; y > best.Score || y == best.Score && e.id < best.Index {
+			*best = kernels.Candidate{Index: e.id, Score: y}
+		}
+	}
+}
