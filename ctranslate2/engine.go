@@ -35,6 +35,9 @@ const (
 	// some idleness.
 	trimKept  = 16 << 20
 	trimAfter = time.Second
+	// shrinkAfter is after how many decoding steps without the encoder its memory
+	// is given back.
+	shrinkAfter = 8
 )
 
 // A job is one call of TranslateBatch.
@@ -71,6 +74,7 @@ type engine struct {
 
 	taken    [2][]*sequence // by lane; admitted, waiting for the encoder
 	encoding encoding       // under way if it has sequences
+	unused   int            // decoding steps since the encoder ran
 	active   []*sequence
 	rows     [2]int // by lane; rows that admitted sequences may need in a step
 	batch    stepBatch
@@ -174,6 +178,8 @@ func (e *engine) await() bool {
 		e.wake.Wait()
 		if time.Since(start) >= trimAfter {
 			e.arena.trim(0)
+			e.unused = shrinkAfter - 1
+			e.shrink()
 		}
 	}
 	return true
@@ -271,13 +277,13 @@ func (e *engine) encode() {
 	}
 	e.active = append(e.active, b.seqs...)
 	b.seqs = nil
-	e.shrink()
+	e.unused = 0
 }
 
-// shrink gives back what the encoder needed, far more than decoding does, unless
-// more sequences wait for it.
+// shrink gives back what the encoder needed, far more than decoding does, once
+// some steps went by without it.
 func (e *engine) shrink() {
-	if len(e.taken[Interactive])+len(e.taken[Bulk]) > 0 {
+	if e.unused++; e.unused != shrinkAfter || len(e.encoding.seqs) > 0 {
 		return
 	}
 	e.encoding.x.shrink()
@@ -314,6 +320,7 @@ func (e *engine) decode() {
 	if len(e.active) == 0 {
 		return
 	}
+	e.shrink()
 	e.batch.rows = e.batch.rows[:0]
 	for _, s := range e.active {
 		s.batch = &e.batch

@@ -43,6 +43,7 @@ func newKVArena(l kvLayout, budget int) (*kvArena, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ctranslate2: reserve %d bytes for keys and values: %w", pages*page, err)
 	}
+	adviseHuge(memory)
 	return &kvArena{kvLayout: l, memory: memory, floats: view[float32](memory), pages: pages}, nil
 }
 

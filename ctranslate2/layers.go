@@ -88,7 +88,7 @@ func (s scope) feedForward(d int, preNorm bool, act kernels.Activation) *feedFor
 
 // ffnRows is how many rows pass through a feed-forward network at once: it
 // bounds the memory of the inner activations, the widest of a model.
-const ffnRows = 64
+const ffnRows = 128
 
 // forward adds the network's output to x [m][d].
 func (f *feedForward) forward(w *workspace, x []float32, m, d int) {
@@ -102,7 +102,7 @@ func (f *feedForward) block(w *workspace, x []float32, m, d int) {
 	in := input{x: x, ld: d, m: m, q: &w.q}
 	if f.preNorm {
 		in.x = w.normed.grow(m * d)
-		f.norm.forward(in.x, x, m, d)
+		w.norm(f.norm, in.x, x, m, d)
 	}
 	ffn := f.up.n
 	inner := w.wide.grow(m * ffn)
@@ -114,7 +114,7 @@ func (f *feedForward) block(w *workspace, x []float32, m, d int) {
 	}
 	f.down.forward(w.exec, x, d, &input{x: inner, ld: ffn, m: m, q: &w.q}, kernels.Epilogue{Residual: x, ResidualStride: d})
 	if !f.preNorm {
-		f.norm.forward(x, x, m, d)
+		w.norm(f.norm, x, x, m, d)
 	}
 }
 

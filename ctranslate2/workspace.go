@@ -29,7 +29,7 @@ func (b *buffer) allocate(n int) {
 }
 
 // bufferKept is how much of a buffer stays committed when it is shrunk.
-const bufferKept = 256 << 10
+const bufferKept = 64 << 10
 
 // shrink gives all but the first bytes of b back to the system.
 func (b *buffer) shrink() {

@@ -61,10 +61,10 @@ func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []fl
 		t.direct(c, n0, n1, next, out, ldo)
 		return
 	case m <= 2*blockRows && m*w.K <= cachedBytes:
-		ldc := t.chunk + tileSlack
-		tilesAVX512(c[tileSlack/2:], ldc, *t.a, (m+1)/2, w, n0, n1, next)
+		ldc := t.chunk
+		tilesAVX512(c, ldc, *t.a, (m+1)/2, w, n0, n1, next)
 		for r := range m {
-			t.epilogue(out[r*ldo:][:n1-n0], c[tileSlack/2+r*ldc:], r, n0)
+			t.epilogue(out[r*ldo:][:n1-n0], c[r*ldc:], r, n0)
 		}
 		return
 	}

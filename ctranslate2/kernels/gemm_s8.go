@@ -142,14 +142,15 @@ func (t *s8Task) Do(thread, _ int) {
 func (t *s8Task) columns(thread, n0, n1, next int) {
 	m, width := t.a.Rows, n1-n0
 	out, ldo := t.dst, t.ldd
-	scratch := t.e.Scratch(thread, 4*(2*blockRows*(t.chunk+tileSlack)+t.outFloats()))
-	c := int32s(scratch)[:2*blockRows*(t.chunk+tileSlack)]
+	products := min(m, 2*blockRows) * t.chunk
+	scratch := t.e.Scratch(thread, 4*(products+t.outFloats()))
+	c := int32s(scratch)[:products]
 	if t.sink != nil {
 		out, ldo = floats(scratch)[len(c):], t.chunk
 	} else {
 		out = out[n0:]
 	}
-	if (m > directRows) && active.s8.blocked != nil {
+	if m > directRows && active.s8.blocked != nil {
 		active.s8.blocked(t, grow(&t.e.packs[thread], panelBytes(t.w.K)), c, n0, n1, next, out, ldo)
 	} else {
 		t.direct(c, n0, n1, next, out, ldo)
@@ -168,21 +169,17 @@ func (t *s8Task) outFloats() int {
 }
 
 // blockRows is how many rows are multiplied before their products pass through
-// the epilogue; tileSlack is room before and behind a row of products, for
-// tiles that reach over the edge of a chunk.
-const (
-	blockRows = 8
-	tileSlack = 64
-)
+// the epilogue.
+const blockRows = 8
 
 // direct multiplies blocks of rows straight from the stored weights.
 func (t *s8Task) direct(c []int32, n0, n1, next int, out []float32, ldo int) {
-	ldc := t.chunk + tileSlack
+	ldc := t.chunk
 	for r := 0; r < t.a.Rows; r += blockRows {
 		block := t.a.rows(r, min(r+blockRows, t.a.Rows))
-		active.s8.products(c[tileSlack/2:], ldc, block, t.w, n0, n1, next)
+		active.s8.products(c, ldc, block, t.w, n0, n1, next)
 		for i := range block.Rows {
-			t.epilogue(out[(r+i)*ldo:][:n1-n0], c[tileSlack/2+i*ldc:], r+i, n0)
+			t.epilogue(out[(r+i)*ldo:][:n1-n0], c[i*ldc:], r+i, n0)
 		}
 	}
 }
@@ -226,13 +223,13 @@ func (t *s8Task) epilogue(dst []float32, c []int32, r, n0 int) {
 // DotS8 computes column n of row r of a·wᵀ + bias, as
 // LinearS8 does.
 func (e *Executor) DotS8(a *QuantizedRows, r int, w *S8Weights, n int, bias []float32) float32 {
-	var c [2 * tileSlack]int32
+	var c [1]int32
 	var y [1]float32
-	active.s8.products(c[tileSlack:], 1, a.rows(r, r+1), w, n, n+1, -1)
+	active.s8.products(c[:], 1, a.rows(r, r+1), w, n, n+1, -1)
 	if bias != nil {
 		bias = bias[n : n+1]
 	}
-	active.s8.dequantizeRow(y[:], c[tileSlack:tileSlack+1], a.InvScale[r], w.Scale[n:n+1], bias, nil, false)
+	active.s8.dequantizeRow(y[:], c[:], a.InvScale[r], w.Scale[n:n+1], bias, nil, false)
 	return y[0]
 }
 
