@@ -38,7 +38,7 @@ func dotF32(mr, nr int) {
 		for j := 0; j < nr; j++ {
 			v := loadPS(bs.row(j), mask)
 			if mask == nil {
-				PREFETCHT0(mem{Base: pf, Disp: 64 * j})
+				PREFETCHT1(mem{Base: pf, Disp: 64 * j})
 			}
 			for i := range ra {
 				VFMADD231PS(v, ra[i], acc[i*nr+j])
@@ -173,7 +173,7 @@ func dotAt() {
 		loop16(name+"_dot", n, func(mask *reg.OpmaskVirtual) {
 			v := loadPS(mem{Base: q}, mask)
 			for i := range ps {
-				PREFETCHT0(mem{Base: ps[i], Index: ahead, Scale: 1})
+				PREFETCHT1(mem{Base: ps[i], Index: ahead, Scale: 1})
 				VFMADD231PS(loadPS(mem{Base: ps[i]}, mask), v, acc[i])
 			}
 		}, func() {
@@ -214,7 +214,7 @@ func weightedAt() {
 		VBROADCASTSS(mem{Base: p}, w)
 		LEAQ(mem{Base: base, Index: at64, Scale: 4}, at64)
 		for j := 0; j < v; j++ {
-			PREFETCHT0(mem{Base: at64, Index: ahead, Scale: 1, Disp: 64 * j})
+			PREFETCHT1(mem{Base: at64, Index: ahead, Scale: 1, Disp: 64 * j})
 			VFMADD231PS(loadPS(mem{Base: at64, Disp: 64 * j}, mask), w, acc[j])
 		}
 		ADDQ(imm(4), p)

@@ -77,7 +77,7 @@ func dot(mr, nr int) {
 			}
 		}
 		for j := 0; j < nr; j += 2 { // 32 bytes a row: a line for two
-			PREFETCHT0(mem{Base: pf, Disp: 32 * j})
+			PREFETCHT1(mem{Base: pf, Disp: 32 * j})
 		}
 	}
 	loop8(name, k, step, func() {

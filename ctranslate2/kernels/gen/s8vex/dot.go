@@ -99,7 +99,7 @@ func (t *instructions) dot(mr, nr int) {
 		t.step(as, bs, mr, nr, at, nil)
 	}
 	for j := range nr {
-		PREFETCHT0(mem{Base: pf, Disp: 64 * j})
+		PREFETCHT1(mem{Base: pf, Disp: 64 * j})
 	}
 	spread(64, pointers...)
 	spread(64*nr, pf)
