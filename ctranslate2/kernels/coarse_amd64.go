@@ -1,11 +1,19 @@
 package kernels
 
-import "unsafe"
+import (
+	"encoding/binary"
+	"math"
+	"unsafe"
+)
 
-var avx512Coarse = coarseKernels{pack: packCoarseAVX512, dots: coarseDotsAVX512, bounds: coarseBoundsAVX512}
+var (
+	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, dots: coarseDotsAVX512, bounds: coarseBoundsAVX512}
+	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, dots: vnniCoarseDots.products, bounds: coarseBoundsAVX2}
+	avx2Coarse    = coarseKernels{pack: packCoarseAVX2, dots: avx2CoarseDots.products, bounds: coarseBoundsAVX2}
+)
 
-// coarseGrids are the steps of the grids that coarseErrors tries, and the
-// inverses that give levels in each.
+// coarseGrids are the steps of the grids that rows choose from, and the inverses
+// that give levels in each.
 var coarseGrids = [...]struct{ step, inverse int }{{17, 15}, {12, 21}, {8, 32}}
 
 // packCoarseAVX512 levels each row in the grid that is least off and transposes
@@ -17,18 +25,53 @@ func packCoarseAVX512(dst []byte, w []int8, depth int, scratch []byte, grids []c
 	for i := range grids {
 		var errors [len(coarseGrids)]int32
 		coarseErrors(&errors[0], &w[i*depth], depth/coarseGroup)
-		best := 0
-		for j := range errors {
-			if errors[j] < errors[best] {
-				best = j
-			}
-		}
+		best := leastOff(errors)
 		coarseLevels((*byte)(unsafe.Pointer(&rows[i*depth])), &w[i*depth], depth/coarseGroup, coarseGrids[best].inverse)
 		grids[i] = coarseGrid{int32(coarseGrids[best].step), errors[best]}
 	}
 	packS8(&rows[0], depth, depth, panel, 128)
 	packS8(&rows[16*depth], depth, depth, (*int8)(unsafe.Add(unsafe.Pointer(panel), 64)), 128)
 	coarseMerge(ptr(dst), panel, depth/4)
+}
+
+// leastOff returns the grid with the smallest error.
+func leastOff(errors [len(coarseGrids)]int32) int {
+	best := 0
+	for i := range errors {
+		if errors[i] < errors[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// packCoarseAVX2 is packCoarseAVX512 for AVX2.
+func packCoarseAVX2(dst []byte, w []int8, depth int, scratch []byte, grids []coarseGrid) {
+	rows := scratch[:coarseColumns*depth]
+	clear(rows[len(w):])
+	for i := range grids {
+		var errors [len(coarseGrids)]int32
+		for j, g := range coarseGrids {
+			errors[j] = avx2CoarseErrors(&w[i*depth], depth/16, g.step, g.inverse)
+		}
+		best := leastOff(errors)
+		avx2CoarseLevels(&rows[i*depth], &w[i*depth], depth/16, coarseGrids[best].inverse)
+		grids[i] = coarseGrid{int32(coarseGrids[best].step), errors[best]}
+	}
+	mergeCoarse(dst, rows, depth)
+}
+
+// mergeCoarse transposes levels [32][depth] in groups of four and puts those of
+// rows 16.. into the high halves of the bytes.
+func mergeCoarse(dst, rows []byte, depth int) {
+	for k := 0; k < depth; k += 4 {
+		group := dst[16*k : 16*k+64]
+		for i := range 16 {
+			low := binary.LittleEndian.Uint32(rows[i*depth+k:])
+			high := binary.LittleEndian.Uint32(rows[(16+i)*depth+k:])
+			binary.LittleEndian.PutUint32(group[4*i:], low|high<<4)
+		}
+	}
 }
 
 // coarseDots by rows.
@@ -44,10 +87,56 @@ func coarseDotsAVX512(c []int32, ldc int, a []int8, lda, m int, panel []byte, de
 	}
 }
 
+// vexCoarseDots are a tier's products with levels, by rows less 1.
+type vexCoarseDots [2]func(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+var (
+	avx2CoarseDots = vexCoarseDots{avx2CoarseDots_1, avx2CoarseDots_2}
+	vnniCoarseDots = vexCoarseDots{vnniCoarseDots_1, vnniCoarseDots_2}
+)
+
+func (v *vexCoarseDots) products(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth int) {
+	for r := 0; r < m; r += len(v) {
+		v[min(len(v), m-r)-1](&a[r*lda], lda, ptr(panel), depth/32, &c[r*ldc], 4*ldc)
+	}
+}
+
 func coarseBoundsAVX512(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow) float32 {
 	fn := coarseBounds
 	if bias != nil {
 		fn = coarseBoundsBias
 	}
 	return fn(ptr(upper), ptr(dots), len(dots), ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, screenLeast)
+}
+
+// coarseBoundsAVX2 fills the last block up: its bounds are those of columns that
+// are there.
+func coarseBoundsAVX2(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow) float32 {
+	fn := avx2CoarseBounds
+	if bias != nil {
+		fn = avx2CoarseBoundsBias
+	}
+	lower, n := float32(math.Inf(-1)), len(dots)/screenBlock*screenBlock
+	if n > 0 {
+		lower = fn(ptr(upper), ptr(dots), n/screenBlock, ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, screenLeast)
+	}
+	if n == len(dots) {
+		return lower
+	}
+	var d [screenBlock]int32
+	var f, e, b [screenBlock]float32
+	for i := range d { // the first of the columns 16 apart again
+		j := n + i
+		if j >= len(dots) {
+			j = n + i%16
+		}
+		if j >= len(dots) {
+			j = n
+		}
+		d[i], f[i], e[i] = dots[j], factor[j], radius[j]
+		if bias != nil {
+			b[i] = bias[j]
+		}
+	}
+	return max(lower, fn(&upper[n/screenBlock*16], &d[0], 1, &f[0], &e[0], &b[0], r.shift, r.inverse, r.reach, screenSlack, screenLeast))
 }

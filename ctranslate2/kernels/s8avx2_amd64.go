@@ -8,6 +8,7 @@ var avx2S8 = s8Kernels{
 	products:      productsAVX2,
 	dequantizeRow: dequantizeRowAVX2,
 	rowSum:        rowSumAVX2,
+	coarse:        &avx2Coarse,
 }
 
 func quantizeRowAVX2(dst []uint8, x []float32, truncate bool) float32 {

@@ -6,6 +6,7 @@ var avxVNNIS8 = s8Kernels{
 	products:      productsAVXVNNI,
 	dequantizeRow: dequantizeRowAVX2,
 	rowSum:        rowSumAVX2,
+	coarse:        &avxVNNICoarse,
 }
 
 var avxVNNITiles = vexTiles{[]vexTile{vnniDotS8_1x4, vnniDotS8_2x4, vnniDotS8_3x4}, vnniDotS8_1x1, 32}

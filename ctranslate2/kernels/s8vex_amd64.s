@@ -1356,6 +1356,934 @@ vnniDotS8_1x1_done:
 	VZEROUPPER
 	RET
 
+// func avx2CoarseErrors(w *int8, n int, step int, inverse int) int32
+// Requires: AVX, AVX2
+TEXT ·avx2CoarseErrors(SB), NOSPLIT, $0-36
+	MOVQ         w+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVL         $0x00080008, DX
+	VMOVD        DX, X0
+	VPBROADCASTD X0, Y0
+	VPXOR        Y1, Y1, Y1
+	MOVL         $0x000f000f, DX
+	VMOVD        DX, X2
+	VPBROADCASTD X2, Y2
+	VPXOR        Y3, Y3, Y3
+	MOVQ         inverse+24(FP), DX
+	VMOVQ        DX, X4
+	VPBROADCASTW X4, Y4
+	MOVQ         step+16(FP), DX
+	VMOVQ        DX, X5
+	VPBROADCASTW X5, Y5
+	VPMULLW      Y2, Y5, Y6
+	VPADDW       Y5, Y5, Y5
+
+avx2CoarseErrors_loop:
+	VPMOVSXBW    (AX), Y7
+	VMOVDQA      Y7, Y8
+	VPMULLW      Y4, Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPADDW       Y0, Y8, Y8
+	VPMAXSW      Y1, Y8, Y8
+	VPMINSW      Y2, Y8, Y8
+	VPMULLW      Y5, Y8, Y8
+	VPADDW       Y7, Y7, Y7
+	VPADDW       Y6, Y7, Y7
+	VPSUBW       Y8, Y7, Y7
+	VPMADDWD     Y7, Y7, Y7
+	VPADDD       Y7, Y3, Y3
+	ADDQ         $+16, AX
+	DECQ         CX
+	JNZ          avx2CoarseErrors_loop
+	VEXTRACTI128 $0x01, Y3, X0
+	VPADDD       X0, X3, X3
+	VPHADDD      X3, X3, X3
+	VPHADDD      X3, X3, X3
+	VMOVD        X3, AX
+	MOVL         AX, ret+32(FP)
+	VZEROUPPER
+	RET
+
+// func avx2CoarseLevels(dst *byte, w *int8, n int, inverse int)
+// Requires: AVX, AVX2
+TEXT ·avx2CoarseLevels(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         inverse+24(FP), BX
+	VMOVQ        BX, X0
+	VPBROADCASTW X0, Y0
+	MOVL         $0x00080008, BX
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	VPXOR        Y2, Y2, Y2
+	MOVL         $0x000f000f, BX
+	VMOVD        BX, X3
+	VPBROADCASTD X3, Y3
+
+avx2CoarseLevels_loop:
+	VPMOVSXBW    (CX), Y4
+	VPMULLW      Y0, Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPADDW       Y1, Y4, Y4
+	VPMAXSW      Y2, Y4, Y4
+	VPMINSW      Y3, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X5
+	VPACKUSWB    X5, X4, X5
+	VMOVDQU      X5, (AX)
+	ADDQ         $+16, AX
+	ADDQ         $+16, CX
+	DECQ         DX
+	JNZ          avx2CoarseLevels_loop
+	VZEROUPPER
+	RET
+
+// func avx2CoarseDots_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·avx2CoarseDots_1(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+16(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVQ         c+32(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VMOVD        SI, X8
+	VPBROADCASTD X8, Y8
+	VPXOR        Y0, Y0, Y0
+	VMOVDQU      Y0, (BX)
+	VPXOR        Y1, Y1, Y1
+	VMOVDQU      Y1, 32(BX)
+	VPXOR        Y2, Y2, Y2
+	VMOVDQU      Y2, 64(BX)
+	VPXOR        Y3, Y3, Y3
+	VMOVDQU      Y3, 96(BX)
+
+avx2CoarseDots_1_group:
+	MOVQ $+8, SI
+
+avx2CoarseDots_1_step:
+	VMOVDQU      (CX), Y4
+	VPSRLW       $0x04, Y4, Y6
+	VPAND        Y8, Y4, Y4
+	VPAND        Y8, Y6, Y6
+	VMOVDQU      32(CX), Y5
+	VPSRLW       $0x04, Y5, Y7
+	VPAND        Y8, Y5, Y5
+	VPAND        Y8, Y7, Y7
+	PREFETCHT1   4096(CX)
+	VPBROADCASTD (AX), Y9
+	VPMADDUBSW   Y9, Y4, Y10
+	VPADDW       Y10, Y0, Y0
+	VPMADDUBSW   Y9, Y5, Y10
+	VPADDW       Y10, Y1, Y1
+	VPMADDUBSW   Y9, Y6, Y10
+	VPADDW       Y10, Y2, Y2
+	VPMADDUBSW   Y9, Y7, Y10
+	VPADDW       Y10, Y3, Y3
+	ADDQ         $+64, CX
+	ADDQ         $+4, AX
+	DECQ         SI
+	JNZ          avx2CoarseDots_1_step
+	MOVL         $0x00010001, SI
+	VMOVD        SI, X10
+	VPBROADCASTD X10, Y10
+	VPMADDWD     Y10, Y0, Y0
+	VPADDD       (BX), Y0, Y0
+	VMOVDQU      Y0, (BX)
+	VPXOR        Y0, Y0, Y0
+	VPMADDWD     Y10, Y1, Y1
+	VPADDD       32(BX), Y1, Y1
+	VMOVDQU      Y1, 32(BX)
+	VPXOR        Y1, Y1, Y1
+	VPMADDWD     Y10, Y2, Y2
+	VPADDD       64(BX), Y2, Y2
+	VMOVDQU      Y2, 64(BX)
+	VPXOR        Y2, Y2, Y2
+	VPMADDWD     Y10, Y3, Y3
+	VPADDD       96(BX), Y3, Y3
+	VMOVDQU      Y3, 96(BX)
+	VPXOR        Y3, Y3, Y3
+	DECQ         DX
+	JNZ          avx2CoarseDots_1_group
+	VZEROUPPER
+	RET
+
+// func vnniCoarseDots_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniCoarseDots_1(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+16(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVQ         c+32(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VMOVD        SI, X8
+	VPBROADCASTD X8, Y8
+	VPXOR        Y0, Y0, Y0
+	VMOVDQU      Y0, (BX)
+	VPXOR        Y1, Y1, Y1
+	VMOVDQU      Y1, 32(BX)
+	VPXOR        Y2, Y2, Y2
+	VMOVDQU      Y2, 64(BX)
+	VPXOR        Y3, Y3, Y3
+	VMOVDQU      Y3, 96(BX)
+
+vnniCoarseDots_1_group:
+	MOVQ $+8, SI
+
+vnniCoarseDots_1_step:
+	VMOVDQU      (CX), Y4
+	VPSRLW       $0x04, Y4, Y6
+	VPAND        Y8, Y4, Y4
+	VPAND        Y8, Y6, Y6
+	VMOVDQU      32(CX), Y5
+	VPSRLW       $0x04, Y5, Y7
+	VPAND        Y8, Y5, Y5
+	VPAND        Y8, Y7, Y7
+	PREFETCHT1   4096(CX)
+	VPBROADCASTD (AX), Y9
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x5d
+	BYTE         $0x50
+	BYTE         $0xc1
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x55
+	BYTE         $0x50
+	BYTE         $0xc9
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x4d
+	BYTE         $0x50
+	BYTE         $0xd1
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x45
+	BYTE         $0x50
+	BYTE         $0xd9
+	ADDQ         $+64, CX
+	ADDQ         $+4, AX
+	DECQ         SI
+	JNZ          vnniCoarseDots_1_step
+	DECQ         DX
+	JNZ          vnniCoarseDots_1_group
+	VMOVDQU      Y0, (BX)
+	VMOVDQU      Y1, 32(BX)
+	VMOVDQU      Y2, 64(BX)
+	VMOVDQU      Y3, 96(BX)
+	VZEROUPPER
+	RET
+
+// func avx2CoarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·avx2CoarseDots_2(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         lda+8(FP), CX
+	MOVQ         panel+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVQ         c+32(FP), SI
+	MOVQ         ldc+40(FP), R8
+	MOVL         $0x0f0f0f0f, DI
+	VMOVD        DI, X12
+	VPBROADCASTD X12, Y12
+	VPXOR        Y0, Y0, Y0
+	VMOVDQU      Y0, (SI)
+	VPXOR        Y1, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPXOR        Y2, Y2, Y2
+	VMOVDQU      Y2, 64(SI)
+	VPXOR        Y3, Y3, Y3
+	VMOVDQU      Y3, 96(SI)
+	VPXOR        Y4, Y4, Y4
+	VMOVDQU      Y4, (SI)(R8*1)
+	VPXOR        Y5, Y5, Y5
+	VMOVDQU      Y5, 32(SI)(R8*1)
+	VPXOR        Y6, Y6, Y6
+	VMOVDQU      Y6, 64(SI)(R8*1)
+	VPXOR        Y7, Y7, Y7
+	VMOVDQU      Y7, 96(SI)(R8*1)
+
+avx2CoarseDots_2_group:
+	MOVQ $+8, DI
+
+avx2CoarseDots_2_step:
+	VMOVDQU      (DX), Y8
+	VPSRLW       $0x04, Y8, Y10
+	VPAND        Y12, Y8, Y8
+	VPAND        Y12, Y10, Y10
+	VMOVDQU      32(DX), Y9
+	VPSRLW       $0x04, Y9, Y11
+	VPAND        Y12, Y9, Y9
+	VPAND        Y12, Y11, Y11
+	PREFETCHT1   4096(DX)
+	VPBROADCASTD (AX), Y13
+	VPMADDUBSW   Y13, Y8, Y14
+	VPADDW       Y14, Y0, Y0
+	VPMADDUBSW   Y13, Y9, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y13, Y10, Y14
+	VPADDW       Y14, Y2, Y2
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y3, Y3
+	VPBROADCASTD (AX)(CX*1), Y13
+	VPMADDUBSW   Y13, Y8, Y14
+	VPADDW       Y14, Y4, Y4
+	VPMADDUBSW   Y13, Y9, Y14
+	VPADDW       Y14, Y5, Y5
+	VPMADDUBSW   Y13, Y10, Y14
+	VPADDW       Y14, Y6, Y6
+	VPMADDUBSW   Y13, Y11, Y14
+	VPADDW       Y14, Y7, Y7
+	ADDQ         $+64, DX
+	ADDQ         $+4, AX
+	DECQ         DI
+	JNZ          avx2CoarseDots_2_step
+	MOVL         $0x00010001, DI
+	VMOVD        DI, X14
+	VPBROADCASTD X14, Y14
+	VPMADDWD     Y14, Y0, Y0
+	VPADDD       (SI), Y0, Y0
+	VMOVDQU      Y0, (SI)
+	VPXOR        Y0, Y0, Y0
+	VPMADDWD     Y14, Y1, Y1
+	VPADDD       32(SI), Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPXOR        Y1, Y1, Y1
+	VPMADDWD     Y14, Y2, Y2
+	VPADDD       64(SI), Y2, Y2
+	VMOVDQU      Y2, 64(SI)
+	VPXOR        Y2, Y2, Y2
+	VPMADDWD     Y14, Y3, Y3
+	VPADDD       96(SI), Y3, Y3
+	VMOVDQU      Y3, 96(SI)
+	VPXOR        Y3, Y3, Y3
+	VPMADDWD     Y14, Y4, Y4
+	VPADDD       (SI)(R8*1), Y4, Y4
+	VMOVDQU      Y4, (SI)(R8*1)
+	VPXOR        Y4, Y4, Y4
+	VPMADDWD     Y14, Y5, Y5
+	VPADDD       32(SI)(R8*1), Y5, Y5
+	VMOVDQU      Y5, 32(SI)(R8*1)
+	VPXOR        Y5, Y5, Y5
+	VPMADDWD     Y14, Y6, Y6
+	VPADDD       64(SI)(R8*1), Y6, Y6
+	VMOVDQU      Y6, 64(SI)(R8*1)
+	VPXOR        Y6, Y6, Y6
+	VPMADDWD     Y14, Y7, Y7
+	VPADDD       96(SI)(R8*1), Y7, Y7
+	VMOVDQU      Y7, 96(SI)(R8*1)
+	VPXOR        Y7, Y7, Y7
+	DECQ         BX
+	JNZ          avx2CoarseDots_2_group
+	VZEROUPPER
+	RET
+
+// func vnniCoarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniCoarseDots_2(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         lda+8(FP), CX
+	MOVQ         panel+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVQ         c+32(FP), SI
+	MOVQ         ldc+40(FP), R8
+	MOVL         $0x0f0f0f0f, DI
+	VMOVD        DI, X12
+	VPBROADCASTD X12, Y12
+	VPXOR        Y0, Y0, Y0
+	VMOVDQU      Y0, (SI)
+	VPXOR        Y1, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPXOR        Y2, Y2, Y2
+	VMOVDQU      Y2, 64(SI)
+	VPXOR        Y3, Y3, Y3
+	VMOVDQU      Y3, 96(SI)
+	VPXOR        Y4, Y4, Y4
+	VMOVDQU      Y4, (SI)(R8*1)
+	VPXOR        Y5, Y5, Y5
+	VMOVDQU      Y5, 32(SI)(R8*1)
+	VPXOR        Y6, Y6, Y6
+	VMOVDQU      Y6, 64(SI)(R8*1)
+	VPXOR        Y7, Y7, Y7
+	VMOVDQU      Y7, 96(SI)(R8*1)
+
+vnniCoarseDots_2_group:
+	MOVQ $+8, DI
+
+vnniCoarseDots_2_step:
+	VMOVDQU      (DX), Y8
+	VPSRLW       $0x04, Y8, Y10
+	VPAND        Y12, Y8, Y8
+	VPAND        Y12, Y10, Y10
+	VMOVDQU      32(DX), Y9
+	VPSRLW       $0x04, Y9, Y11
+	VPAND        Y12, Y9, Y9
+	VPAND        Y12, Y11, Y11
+	PREFETCHT1   4096(DX)
+	VPBROADCASTD (AX), Y13
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xcd
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x2d
+	BYTE         $0x50
+	BYTE         $0xd5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x25
+	BYTE         $0x50
+	BYTE         $0xdd
+	VPBROADCASTD (AX)(CX*1), Y13
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xed
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x2d
+	BYTE         $0x50
+	BYTE         $0xf5
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x25
+	BYTE         $0x50
+	BYTE         $0xfd
+	ADDQ         $+64, DX
+	ADDQ         $+4, AX
+	DECQ         DI
+	JNZ          vnniCoarseDots_2_step
+	DECQ         BX
+	JNZ          vnniCoarseDots_2_group
+	VMOVDQU      Y0, (SI)
+	VMOVDQU      Y1, 32(SI)
+	VMOVDQU      Y2, 64(SI)
+	VMOVDQU      Y3, 96(SI)
+	VMOVDQU      Y4, (SI)(R8*1)
+	VMOVDQU      Y5, 32(SI)(R8*1)
+	VMOVDQU      Y6, 64(SI)(R8*1)
+	VMOVDQU      Y7, 96(SI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func avx2CoarseBounds(upper *float32, dot *int32, blocks int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·avx2CoarseBounds(SB), NOSPLIT, $0-76
+	MOVQ         upper+0(FP), AX
+	MOVQ         blocks+16(FP), CX
+	MOVQ         dot+8(FP), DX
+	MOVQ         factor+24(FP), BX
+	MOVQ         radius+32(FP), SI
+	MOVSS        shift+48(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        inverse+52(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVSS        reach+56(FP), X2
+	VBROADCASTSS X2, Y2
+	MOVSS        slack+60(FP), X3
+	VBROADCASTSS X3, Y3
+	MOVSS        least+64(FP), X4
+	VBROADCASTSS X4, Y4
+	MOVL         $0x7fffffff, DI
+	VMOVD        DI, X5
+	VPBROADCASTD X5, Y5
+	MOVL         $0xff800000, DI
+	VMOVD        DI, X6
+	VPBROADCASTD X6, Y6
+
+avx2CoarseBounds_block:
+	VCVTDQ2PS    (DX), Y8
+	VSUBPS       Y0, Y8, Y8
+	VMULPS       (BX), Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VANDPS       Y5, Y8, Y9
+	VFMADD213PS  Y4, Y3, Y9
+	VFMADD231PS  (SI), Y2, Y9
+	VADDPS       Y9, Y8, Y7
+	VMOVAPS      Y7, Y7
+	VSUBPS       Y9, Y8, Y8
+	VMAXPS       Y8, Y6, Y6
+	VCVTDQ2PS    32(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       32(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  32(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y8
+	VMOVAPS      Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    64(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       64(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  64(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    96(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       96(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  96(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    128(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       128(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  128(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    160(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       160(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  160(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    192(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       192(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  192(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    224(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       224(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  224(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    256(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       256(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  256(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    288(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       288(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  288(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    320(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       320(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  320(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    352(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       352(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  352(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    384(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       384(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  384(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    416(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       416(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  416(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    448(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       448(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  448(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    480(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       480(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  480(SI), Y2, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VMOVUPS      Y7, (AX)
+	VMOVUPS      Y8, 32(AX)
+	ADDQ         $+64, AX
+	ADDQ         $+512, DX
+	ADDQ         $+512, BX
+	ADDQ         $+512, SI
+	DECQ         CX
+	JNZ          avx2CoarseBounds_block
+	VEXTRACTF128 $0x01, Y6, X0
+	VMAXPS       X0, X6, X6
+	VPSHUFD      $0xee, X6, X0
+	VMAXPS       X0, X6, X6
+	VPSHUFD      $0x55, X6, X0
+	VMAXPS       X0, X6, X6
+	MOVSS        X6, ret+72(FP)
+	VZEROUPPER
+	RET
+
+// func avx2CoarseBoundsBias(upper *float32, dot *int32, blocks int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·avx2CoarseBoundsBias(SB), NOSPLIT, $0-76
+	MOVQ         upper+0(FP), AX
+	MOVQ         blocks+16(FP), CX
+	MOVQ         dot+8(FP), DX
+	MOVQ         factor+24(FP), BX
+	MOVQ         radius+32(FP), SI
+	MOVQ         bias+40(FP), DI
+	MOVSS        shift+48(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        inverse+52(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVSS        reach+56(FP), X2
+	VBROADCASTSS X2, Y2
+	MOVSS        slack+60(FP), X3
+	VBROADCASTSS X3, Y3
+	MOVSS        least+64(FP), X4
+	VBROADCASTSS X4, Y4
+	MOVL         $0x7fffffff, R8
+	VMOVD        R8, X5
+	VPBROADCASTD X5, Y5
+	MOVL         $0xff800000, R8
+	VMOVD        R8, X6
+	VPBROADCASTD X6, Y6
+
+avx2CoarseBoundsBias_block:
+	VCVTDQ2PS    (DX), Y8
+	VSUBPS       Y0, Y8, Y8
+	VMULPS       (BX), Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VANDPS       Y5, Y8, Y9
+	VFMADD213PS  Y4, Y3, Y9
+	VFMADD231PS  (SI), Y2, Y9
+	VMOVUPS      (DI), Y7
+	VADDPS       Y7, Y8, Y8
+	VANDPS       Y5, Y7, Y7
+	VFMADD231PS  Y3, Y7, Y9
+	VADDPS       Y9, Y8, Y7
+	VMOVAPS      Y7, Y7
+	VSUBPS       Y9, Y8, Y8
+	VMAXPS       Y8, Y6, Y6
+	VCVTDQ2PS    32(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       32(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  32(SI), Y2, Y10
+	VMOVUPS      32(DI), Y8
+	VADDPS       Y8, Y9, Y9
+	VANDPS       Y5, Y8, Y8
+	VFMADD231PS  Y3, Y8, Y10
+	VADDPS       Y10, Y9, Y8
+	VMOVAPS      Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    64(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       64(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  64(SI), Y2, Y10
+	VMOVUPS      64(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    96(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       96(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  96(SI), Y2, Y10
+	VMOVUPS      96(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    128(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       128(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  128(SI), Y2, Y10
+	VMOVUPS      128(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    160(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       160(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  160(SI), Y2, Y10
+	VMOVUPS      160(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    192(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       192(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  192(SI), Y2, Y10
+	VMOVUPS      192(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    224(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       224(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  224(SI), Y2, Y10
+	VMOVUPS      224(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    256(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       256(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  256(SI), Y2, Y10
+	VMOVUPS      256(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    288(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       288(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  288(SI), Y2, Y10
+	VMOVUPS      288(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    320(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       320(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  320(SI), Y2, Y10
+	VMOVUPS      320(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    352(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       352(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  352(SI), Y2, Y10
+	VMOVUPS      352(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    384(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       384(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  384(SI), Y2, Y10
+	VMOVUPS      384(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    416(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       416(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  416(SI), Y2, Y10
+	VMOVUPS      416(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    448(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       448(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  448(SI), Y2, Y10
+	VMOVUPS      448(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y7, Y7
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VCVTDQ2PS    480(DX), Y9
+	VSUBPS       Y0, Y9, Y9
+	VMULPS       480(BX), Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VANDPS       Y5, Y9, Y10
+	VFMADD213PS  Y4, Y3, Y10
+	VFMADD231PS  480(SI), Y2, Y10
+	VMOVUPS      480(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VANDPS       Y5, Y11, Y11
+	VFMADD231PS  Y3, Y11, Y10
+	VADDPS       Y10, Y9, Y11
+	VMAXPS       Y11, Y8, Y8
+	VSUBPS       Y10, Y9, Y9
+	VMAXPS       Y9, Y6, Y6
+	VMOVUPS      Y7, (AX)
+	VMOVUPS      Y8, 32(AX)
+	ADDQ         $+64, AX
+	ADDQ         $+512, DX
+	ADDQ         $+512, BX
+	ADDQ         $+512, SI
+	ADDQ         $+512, DI
+	DECQ         CX
+	JNZ          avx2CoarseBoundsBias_block
+	VEXTRACTF128 $0x01, Y6, X0
+	VMAXPS       X0, X6, X6
+	VPSHUFD      $0xee, X6, X0
+	VMAXPS       X0, X6, X6
+	VPSHUFD      $0x55, X6, X0
+	VMAXPS       X0, X6, X6
+	MOVSS        X6, ret+72(FP)
+	VZEROUPPER
+	RET
+
 // func avx2AbsMax(x *float32, n int) float32
 // Requires: AVX, AVX2, SSE
 TEXT ·avx2AbsMax(SB), NOSPLIT, $0-20

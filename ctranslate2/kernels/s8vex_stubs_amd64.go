@@ -26,6 +26,30 @@ func vnniDotS8_3x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int
 func vnniDotS8_1x1(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
+func avx2CoarseErrors(w *int8, n int, step int, inverse int) int32
+
+//go:noescape
+func avx2CoarseLevels(dst *byte, w *int8, n int, inverse int)
+
+//go:noescape
+func avx2CoarseDots_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func vnniCoarseDots_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func avx2CoarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func vnniCoarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func avx2CoarseBounds(upper *float32, dot *int32, blocks int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
+
+//go:noescape
+func avx2CoarseBoundsBias(upper *float32, dot *int32, blocks int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
+
+//go:noescape
 func avx2AbsMax(x *float32, n int) float32
 
 //go:noescape

@@ -10,12 +10,15 @@ import (
 
 // withCoarse runs a test over the tiers that have coarse weights.
 func withCoarse(t *testing.T, f func(t *testing.T)) {
-	everyISA(t, func(t *testing.T) {
-		if active.s8.coarse == nil {
-			t.Skip("this tier has no coarse weights")
+	defer Use("")
+	for _, isa := range Available() {
+		if err := Use(isa.String()); err != nil {
+			t.Fatal(err)
 		}
-		f(t)
-	})
+		if active.s8.coarse != nil {
+			t.Run(isa.String(), f)
+		}
+	}
 }
 
 // trained makes weights as training leaves them: rows of normal numbers of which
@@ -157,37 +160,38 @@ func FuzzArgMaxS8(f *testing.F) {
 	f.Add(uint64(1), uint16(4), uint8(0), uint8(1), false)
 	f.Add(uint64(2), uint16(2049), uint8(3), uint8(5), true)
 	f.Fuzz(func(t *testing.T, seed uint64, columns uint16, groups, m uint8, biased bool) {
-		if active.s8.coarse == nil {
-			t.Skip("this tier has no coarse weights")
-		}
-		r := rand.New(rand.NewPCG(seed, 1))
-		n, k, rows := 1+int(columns%4096), 1+int(groups)*3, 1+int(m%9)
-		e := NewExecutor(1 + int(seed%3))
-		defer e.Close()
-		w := NewS8Weights(anyBytes(r, n*k), n, k, positive(r, n))
-		e.Compensate(w)
-		c := e.Coarsen(w, make([]byte, CoarseBytes(w)))
-		var bias []float32
-		if biased {
-			bias = randomFloats(r, n)
-		}
-		x := randomFloats(r, rows*k)
-		for i := range rows {
-			Add(x[i*k:(i+1)*k], towards(r, w, r.IntN(n), 4*r.Float64()))
-		}
-		var q QuantizedRows
-		e.Quantize(&q, x, k, rows, k, false)
-		best, y := make([]Candidate, rows), make([]float32, rows*n)
-		if !e.ArgMaxS8(best, &q, c, bias, nil) {
-			return
-		}
-		e.LinearS8(y, n, &q, w, &Epilogue{Bias: bias})
-		for i := range rows {
-			if want := argMax(y[i*n:(i+1)*n], nil); best[i] != want {
-				t.Fatalf("row %d of %d, %d columns of %d: %v, want %v", i, rows, n, k, best[i], want)
-			}
-		}
+		withCoarse(t, func(t *testing.T) { testArgMaxS8(t, seed, columns, groups, m, biased) })
 	})
+}
+
+func testArgMaxS8(t *testing.T, seed uint64, columns uint16, groups, m uint8, biased bool) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	n, k, rows := 1+int(columns%4096), 1+int(groups)*3, 1+int(m%9)
+	e := NewExecutor(1 + int(seed%3))
+	defer e.Close()
+	w := NewS8Weights(anyBytes(r, n*k), n, k, positive(r, n))
+	e.Compensate(w)
+	c := e.Coarsen(w, make([]byte, CoarseBytes(w)))
+	var bias []float32
+	if biased {
+		bias = randomFloats(r, n)
+	}
+	x := randomFloats(r, rows*k)
+	for i := range rows {
+		Add(x[i*k:(i+1)*k], towards(r, w, r.IntN(n), 4*r.Float64()))
+	}
+	var q QuantizedRows
+	e.Quantize(&q, x, k, rows, k, false)
+	best, y := make([]Candidate, rows), make([]float32, rows*n)
+	if !e.ArgMaxS8(best, &q, c, bias, nil) {
+		return
+	}
+	e.LinearS8(y, n, &q, w, &Epilogue{Bias: bias})
+	for i := range rows {
+		if want := argMax(y[i*n:(i+1)*n], nil); best[i] != want {
+			t.Fatalf("row %d of %d, %d columns of %d: %v, want %v", i, rows, n, k, best[i], want)
+		}
+	}
 }
 
 // BenchmarkArgMaxS8 finds the largest product with NLLB's vocabulary.

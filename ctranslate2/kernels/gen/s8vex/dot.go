@@ -23,6 +23,10 @@ type instructions struct {
 	loadMasked func(m, mask mem, y int)
 	// multiply adds the products of unsigned a and signed b to acc, using t.
 	multiply func(a, b, acc, t int)
+	// multiplyLevels adds those of levels of four bits, whole registers of them, to
+	// words or, without words, to dwords.
+	multiplyLevels func(levels, b, acc, t int)
+	words          bool
 }
 
 // avx2 multiplies words, since VPMADDUBSW would saturate.
@@ -40,6 +44,11 @@ var avx2 = instructions{
 		VPMADDWD(y[a], y[b], y[t])
 		VPADDD(y[t], y[acc], y[acc])
 	},
+	multiplyLevels: func(levels, b, acc, t int) {
+		VPMADDUBSW(y[b], y[levels], y[t])
+		VPADDW(y[t], y[acc], y[acc])
+	},
+	words: true,
 }
 
 // vnni has VPDPBUSD, for which no register is needed.
@@ -52,7 +61,8 @@ var vnni = instructions{
 		VMOVDQU(m, y[i])
 		VPAND(mask, y[i], y[i])
 	},
-	multiply: func(a, b, acc, _ int) { dpbusd(b, a, acc) },
+	multiply:       func(a, b, acc, _ int) { dpbusd(b, a, acc) },
+	multiplyLevels: func(levels, b, acc, _ int) { dpbusd(b, levels, acc) },
 }
 
 // dpbusd writes VPDPBUSD acc += u8(a)·s8(b) in its VEX form, while the assembler

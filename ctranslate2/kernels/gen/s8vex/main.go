@@ -18,6 +18,14 @@ func main() {
 	for _, t := range [][2]int{{1, 4}, {2, 4}, {3, 4}, {1, 1}} {
 		vnni.dot(t[0], t[1])
 	}
+	coarseErrors()
+	coarseLevels()
+	for m := 1; m <= 2; m++ {
+		avx2.coarseDots(m)
+		vnni.coarseDots(m)
+	}
+	coarseBounds(false)
+	coarseBounds(true)
 	absMax()
 	quantize(false)
 	quantize(true)

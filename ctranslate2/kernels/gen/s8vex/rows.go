@@ -83,21 +83,26 @@ func zero() reg.VecVirtual {
 func absMax() {
 	text("avx2AbsMax", "func(x *float32, n int) float32")
 	x, n := gp("x"), gp("n")
-	abs, top, high := constant(0x7fffffff), zero(), XMM()
+	abs, top := constant(0x7fffffff), zero()
 	loop8("avx2AbsMax", n, func(mask *reg.VecVirtual) {
 		v := loadPS(mem{Base: x}, mask)
 		VANDPS(abs, v, v)
 		VMAXPS(top, v, top)
 	}, func() { spread(32, x) })
-	VEXTRACTF128(imm(1), top, high)
-	low := top.AsX()
+	maxLanes(top)
+	Store(top.AsX(), ReturnIndex(0))
+	end()
+}
+
+// maxLanes leaves the largest lane of v in its lowest.
+func maxLanes(v reg.VecVirtual) {
+	low, high := v.AsX(), XMM()
+	VEXTRACTF128(imm(1), v, high)
 	VMAXPS(high, low, low)
 	VPSHUFD(imm(0xee), low, high)
 	VMAXPS(high, low, low)
 	VPSHUFD(imm(0x55), low, high)
 	VMAXPS(high, low, low)
-	Store(low, ReturnIndex(0))
-	end()
 }
 
 // quantize generates dst = x·scale + 128, rounded or cut, for blocks of eight.

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// coarseStep is a grid of four bits: level h stands for step·(h - 7.5), and
+// w·inverse>>8 + 8 is the level of a weight w.
+type coarseStep struct{ step, inverse int }
+
+// coarseSteps are those of the tier with AVX-512.
+var coarseSteps = []coarseStep{{17, 15}, {12, 21}, {8, 32}}
+
+// words sets all lanes to a 16-bit word.
+func words(n int) reg.VecVirtual { return constant(uint32(n)<<16 | uint32(n)) }
+
+// level replaces 16 weights, as words, by their levels.
+func level(w, inverse, eight, low, fifteen reg.VecVirtual) {
+	VPMULLW(inverse, w, w)
+	VPSRAW(imm(8), w, w)
+	VPADDW(eight, w, w)
+	VPMAXSW(low, w, w)
+	VPMINSW(fifteen, w, w)
+}
+
+// coarseErrors generates the sums of squares of 2·(w - step·(h - 7.5)) over n·16
+// weights, for one grid.
+func coarseErrors() {
+	const name = "avx2CoarseErrors"
+	text(name, "func(w *int8, n int, step int, inverse int) int32")
+	w, n := gp("w"), gp("n")
+	eight, low, fifteen, acc := words(8), zero(), words(15), zero()
+	inverse, double, offset := broadcastWord("inverse"), broadcastWord("step"), YMM()
+	VPMULLW(fifteen, double, offset)
+	VPADDW(double, double, double)
+	Label(name + "_loop")
+	x, h := YMM(), YMM()
+	VPMOVSXBW(mem{Base: w}, x)
+	VMOVDQA(x, h)
+	level(h, inverse, eight, low, fifteen)
+	VPMULLW(double, h, h)
+	VPADDW(x, x, x)
+	VPADDW(offset, x, x)
+	VPSUBW(h, x, x)
+	VPMADDWD(x, x, x)
+	VPADDD(x, acc, acc)
+	spread(16, w)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	high, sum := XMM(), GP32()
+	VEXTRACTI128(imm(1), acc, high)
+	VPADDD(high, acc.AsX(), acc.AsX())
+	VPHADDD(acc.AsX(), acc.AsX(), acc.AsX())
+	VPHADDD(acc.AsX(), acc.AsX(), acc.AsX())
+	VMOVD(acc.AsX(), sum)
+	Store(sum, ReturnIndex(0))
+	end()
+}
+
+// broadcastWord spreads an integer parameter over the words of a vector.
+func broadcastWord(name string) reg.VecVirtual {
+	x, v := XMM(), YMM()
+	VMOVQ(gp(name), x)
+	VPBROADCASTW(x, v)
+	return v
+}
+
+// coarseLevels generates the levels of n·16 weights, a byte each.
+func coarseLevels() {
+	const name = "avx2CoarseLevels"
+	text(name, "func(dst *byte, w *int8, n int, inverse int)")
+	dst, w, n := gp("dst"), gp("w"), gp("n")
+	inverse, eight, low, fifteen := broadcastWord("inverse"), words(8), zero(), words(15)
+	Label(name + "_loop")
+	x, high := YMM(), XMM()
+	VPMOVSXBW(mem{Base: w}, x)
+	level(x, inverse, eight, low, fifteen)
+	VEXTRACTI128(imm(1), x, high)
+	VPACKUSWB(high, x.AsX(), high)
+	VMOVDQU(high, mem{Base: dst})
+	spread(16, dst, w)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	end()
+}
+
+// coarseDots generates c[i][j] = Σ a[i][k]·h[j][k] for mr rows of 32·n signed bytes
+// and the levels h of 32 columns, 64 bytes for each four of k: the first 16
+// columns in the low halves of the bytes, the others in the high ones. Products
+// of levels are small: 32 of them add up in words without a carry.
+func (t *instructions) coarseDots(mr int) {
+	name := fmt.Sprintf("%sCoarseDots_%d", t.prefix, mr)
+	text(name, "func(a *int8, lda int, panel *byte, n int, c *int32, ldc int)")
+	as := rowsOf("a", "lda", mr)
+	panel, n, c, steps := gp("panel"), gp("n"), gp("c"), GP64()
+	var ldc reg.GPVirtual
+	if mr > 1 {
+		ldc = gp("ldc")
+	}
+	at := func(i, j int) mem {
+		m := mem{Base: c, Disp: 32 * j}
+		if i > 0 {
+			m.Index, m.Scale = ldc, 1
+		}
+		return m
+	}
+	levels, low, x, free := 4*mr, 4*mr+4, 4*mr+5, 4*mr+6
+	nibbles, ones := GP32(), GP32()
+	MOVL(operand.U32(0x0f0f0f0f), nibbles)
+	VMOVD(nibbles, y[low].AsX())
+	VPBROADCASTD(y[low].AsX(), y[low])
+	for i := range 4 * mr {
+		VPXOR(y[i], y[i], y[i])
+		VMOVDQU(y[i], at(i/4, i%4))
+	}
+	Label(name + "_group")
+	MOVQ(operand.I32(8), steps)
+	Label(name + "_step")
+	for j := range 2 {
+		l, h := y[levels+j], y[levels+2+j]
+		VMOVDQU(mem{Base: panel, Disp: 32 * j}, l)
+		VPSRLW(imm(4), l, h)
+		VPAND(y[low], l, l)
+		VPAND(y[low], h, h)
+	}
+	PREFETCHT1(mem{Base: panel, Disp: 4096})
+	for i := range mr {
+		VPBROADCASTD(as.row(i, 0), y[x])
+		for j := range 4 {
+			t.multiplyLevels(levels+j, x, 4*i+j, free)
+		}
+	}
+	spread(64, panel)
+	spread(4, as.bases...)
+	DECQ(steps)
+	JNZ(label(name + "_step"))
+	if t.words {
+		MOVL(operand.U32(0x00010001), ones)
+		VMOVD(ones, y[free].AsX())
+		VPBROADCASTD(y[free].AsX(), y[free])
+		for i := range 4 * mr {
+			VPMADDWD(y[free], y[i], y[i])
+			VPADDD(at(i/4, i%4), y[i], y[i])
+			VMOVDQU(y[i], at(i/4, i%4))
+			VPXOR(y[i], y[i], y[i])
+		}
+	}
+	DECQ(n)
+	JNZ(label(name + "_group"))
+	if !t.words {
+		for i := range 4 * mr {
+			VMOVDQU(y[i], at(i/4, i%4))
+		}
+	}
+	end()
+}
+
+// coarseBlock is how many columns share 16 bounds: each is that of every 16th.
+const coarseBlock = 128
+
+// coarseBounds generates the most that products may be, of which each 128
+// columns of 128·blocks share 16 in upper, and returns the largest of the least
+// that they may be. A column's product is y = (dot - shift)·factor·inverse
+// (+ bias), give or take radius·reach + (|y| + |bias|)·slack + least.
+func coarseBounds(biased bool) {
+	name := "avx2CoarseBounds"
+	if biased {
+		name += "Bias"
+	}
+	text(name, "func(upper *float32, dot *int32, blocks int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32")
+	upper, blocks := gp("upper"), gp("blocks")
+	dot, factor, radius := gp("dot"), gp("factor"), gp("radius")
+	pointers := []reg.GPVirtual{dot, factor, radius}
+	if biased {
+		pointers = append(pointers, gp("bias"))
+	}
+	shift, inverse, reach, slack, least := broadcast("shift"), broadcast("inverse"), broadcast("reach"), broadcast("slack"), broadcast("least")
+	abs, lower := constant(0x7fffffff), constant(0xff800000) // -Inf
+	tops := []reg.VecVirtual{YMM(), YMM()}
+	Label(name + "_block")
+	for i := range coarseBlock / 8 {
+		y, margin := YMM(), YMM()
+		VCVTDQ2PS(mem{Base: dot, Disp: 32 * i}, y)
+		VSUBPS(shift, y, y)
+		VMULPS(mem{Base: factor, Disp: 32 * i}, y, y)
+		VMULPS(inverse, y, y)
+		VANDPS(abs, y, margin)
+		VFMADD213PS(least, slack, margin)
+		VFMADD231PS(mem{Base: radius, Disp: 32 * i}, reach, margin)
+		v := YMM()
+		if biased {
+			VMOVUPS(mem{Base: pointers[3], Disp: 32 * i}, v)
+			VADDPS(v, y, y)
+			VANDPS(abs, v, v)
+			VFMADD231PS(slack, v, margin)
+		}
+		VADDPS(margin, y, v)
+		if i < 2 {
+			VMOVAPS(v, tops[i])
+		} else {
+			VMAXPS(v, tops[i%2], tops[i%2])
+		}
+		VSUBPS(margin, y, y)
+		VMAXPS(y, lower, lower)
+	}
+	VMOVUPS(tops[0], mem{Base: upper})
+	VMOVUPS(tops[1], mem{Base: upper, Disp: 32})
+	spread(64, upper)
+	spread(4*coarseBlock, pointers...)
+	DECQ(blocks)
+	JNZ(label(name + "_block"))
+	maxLanes(lower)
+	Store(lower.AsX(), ReturnIndex(0))
+	end()
+}
