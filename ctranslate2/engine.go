@@ -31,9 +31,7 @@ const (
 	// bulkShare is how many sequences of the interactive lane may be taken
 	// before one of the bulk lane is, if both wait.
 	bulkShare = 8
-	// Of the cache's memory this much stays between requests, and nothing after
-	// some idleness.
-	trimKept  = 16 << 20
+	// trimAfter is after how much idleness the cache's memory is given back.
 	trimAfter = time.Second
 	// shrinkAfter is after how many decoding steps without the encoder its memory
 	// is given back.
@@ -165,7 +163,6 @@ func (e *engine) await() bool {
 	if len(e.active)+len(e.encoding.seqs)+len(e.taken[Interactive])+len(e.taken[Bulk]) > 0 {
 		return true
 	}
-	e.arena.trim(trimKept)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	idle := time.AfterFunc(trimAfter, e.wake.Signal)
@@ -177,7 +174,7 @@ func (e *engine) await() bool {
 		}
 		e.wake.Wait()
 		if time.Since(start) >= trimAfter {
-			e.arena.trim(0)
+			e.arena.trim()
 			e.unused = shrinkAfter - 1
 			e.shrink()
 		}

@@ -85,14 +85,11 @@ func (a *kvArena) release(pages []int32) {
 	a.free = append(a.free, pages...)
 }
 
-// trim gives the memory of unused pages back to the system if it is more than
-// kept bytes. It is called when no sequence runs.
-func (a *kvArena) trim(kept int) {
+// trim gives the memory of all pages back to the system. It is called when no
+// sequence runs.
+func (a *kvArena) trim() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.fresh*4*a.pageFloats() <= kept {
-		return
-	}
 	decommit(a.memory[:a.fresh*4*a.pageFloats()])
 	a.free, a.fresh = a.free[:0], 0
 }
