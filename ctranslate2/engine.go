@@ -78,7 +78,7 @@ type engine struct {
 	batch    stepBatch
 }
 
-func newEngine(m *model, threads, budget int) (*engine, error) {
+func newEngine(m *model, exec *kernels.Executor, budget int) (*engine, error) {
 	self := m.decoder.layers[0].self
 	arena, err := newKVArena(kvLayout{len(m.decoder.layers), self.heads, self.dHead}, budget)
 	if err != nil {
@@ -86,7 +86,7 @@ func newEngine(m *model, threads, budget int) (*engine, error) {
 	}
 	e := &engine{encoder: m.encoder, decoder: m.decoder, arena: arena, exited: make(chan struct{})}
 	e.wake = sync.NewCond(&e.mu)
-	e.w.exec = kernels.NewExecutor(threads)
+	e.w.exec = exec
 	e.w.arena = arena
 	return e, nil
 }

@@ -19,18 +19,17 @@ type model struct {
 	source, target *Vocabulary
 	encoder        *encoder
 	decoder        *decoder
-	s8             []*kernels.S8Weights
 	computeType    DataType
 	unmap          func() error
 }
 
-// openModel loads the model in a folder of the file system.
-func openModel(dir, computeType string) (*model, error) {
+// openModel loads the model in a folder of the file system on e's threads.
+func openModel(dir, computeType string, e *kernels.Executor) (*model, error) {
 	data, unmap, err := mapFile(filepath.Join(dir, "model.bin"))
 	if err != nil {
 		return nil, describeMissing(dir, err)
 	}
-	m, err := buildModel(os.DirFS(dir), data, computeType)
+	m, err := buildModel(os.DirFS(dir), data, computeType, e)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w (in %s)", err, dir), unmap())
 	}
@@ -46,7 +45,8 @@ func describeMissing(dir string, err error) error {
 }
 
 // buildModel makes layers of the content of model.bin and the files beside it.
-func buildModel(fsys fs.FS, data []byte, computeType string) (*model, error) {
+// The vocabularies are parsed while the weights are read.
+func buildModel(fsys fs.FS, data []byte, computeType string, e *kernels.Executor) (*model, error) {
 	bin, err := parseBinary(data)
 	if err != nil {
 		return nil, fmt.Errorf("%w (model.bin)", err)
@@ -69,17 +69,25 @@ func buildModel(fsys fs.FS, data []byte, computeType string) (*model, error) {
 		return nil, err
 	}
 	m := &model{config: config, computeType: compute}
-	if m.source, m.target, err = loadVocabularies(fsys, config); err != nil {
+	parsed := make(chan error)
+	go func() {
+		var err error
+		m.source, m.target, err = loadVocabularies(fsys, config)
+		parsed <- err
+	}()
+	m.encoder, m.decoder = root.at("encoder").encoder(), root.at("decoder").decoder()
+	if l.err == nil {
+		e.Compensate(l.s8...)
+	}
+	if err := <-parsed; err != nil {
 		return nil, err
 	}
-	m.encoder, m.decoder = root.at("encoder").encoder(), root.at("decoder").decoder()
 	if l.err == nil {
 		m.check(l)
 	}
 	if l.err == nil {
 		l.err = l.unknown()
 	}
-	m.s8 = l.s8
 	return m, l.err
 }
 

@@ -49,11 +49,7 @@ type Translator struct {
 // if the files can't be used and names what is wrong. The files must not change
 // in place while the translator is open.
 func Open(dir string, opts Options) (*Translator, error) {
-	m, err := openModel(dir, opts.ComputeType)
-	if err != nil {
-		return nil, err
-	}
-	return newTranslator(m, opts)
+	return open(opts, func(e *kernels.Executor) (*model, error) { return openModel(dir, opts.ComputeType, e) })
 }
 
 // OpenFS opens the model in the folder dir of fsys, such as an embed.FS. The
@@ -67,15 +63,18 @@ func OpenFS(fsys fs.FS, dir string, opts Options) (*Translator, error) {
 	if err != nil {
 		return nil, describeMissing(dir, err)
 	}
-	m, err := buildModel(sub, data, opts.ComputeType)
-	if err != nil {
-		return nil, fmt.Errorf("%w (in %s)", err, dir)
-	}
-	m.unmap = func() error { return nil }
-	return newTranslator(m, opts)
+	return open(opts, func(e *kernels.Executor) (*model, error) {
+		m, err := buildModel(sub, data, opts.ComputeType, e)
+		if err != nil {
+			return nil, fmt.Errorf("%w (in %s)", err, dir)
+		}
+		m.unmap = func() error { return nil }
+		return m, nil
+	})
 }
 
-func newTranslator(m *model, opts Options) (*Translator, error) {
+// open starts the threads, which load and then run the model.
+func open(opts Options, load func(*kernels.Executor) (*model, error)) (*Translator, error) {
 	threads, budget := opts.Threads, opts.CacheBytes
 	if threads <= 0 {
 		threads = kernels.DefaultThreads()
@@ -83,13 +82,18 @@ func newTranslator(m *model, opts Options) (*Translator, error) {
 	if budget <= 0 {
 		budget = defaultCacheBytes
 	}
-	e, err := newEngine(m, min(threads, maxThreads), budget)
+	exec := kernels.NewExecutor(min(threads, maxThreads))
+	m, err := load(exec)
 	if err != nil {
-		m.unmap()
+		exec.Close()
 		return nil, err
 	}
-	e.w.exec.Compensate(m.s8...)
-	m.decoder.addCoarse(e.w.exec, opts.CoarseBytes)
+	e, err := newEngine(m, exec, budget)
+	if err != nil {
+		exec.Close()
+		return nil, errors.Join(err, m.unmap())
+	}
+	m.decoder.addCoarse(exec, opts.CoarseBytes)
 	go e.run()
 	return &Translator{m, e}, nil
 }

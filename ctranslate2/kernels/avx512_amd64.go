@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"bytes"
 	"math"
 	"unsafe"
 
@@ -31,7 +32,7 @@ var avx512S8 = s8Kernels{
 	products:      productsAVX512,
 	blocked:       blockedAVX512,
 	dequantizeRow: dequantizeRowAVX512,
-	rowSum:        rowSumAVX512,
+	rowSums:       rowSumsAVX512,
 	coarse:        &avx512Coarse,
 }
 
@@ -154,7 +155,11 @@ func dequantizeRowAVX512(dst []float32, c []int32, inverse float32, scale, bias,
 	fn(ptr(dst), ptr(c), len(c), inverse, floor, ptr(scale), ptr(bias), ptr(residual))
 }
 
-func rowSumAVX512(row []int8) int32 { return rowSumS8(ptr(row), len(row)) }
+// rowSumsAVX512 multiplies the rows by ones.
+func rowSumsAVX512(dst []int32, rows []int8, k int) {
+	clear(dst)
+	productsAVX512(dst, len(dst), QuantizedRows{Data: bytes.Repeat([]byte{1}, (k+63)&^63), Rows: 1, K: k}, &S8Weights{N: len(dst), K: k, Data: rows, Comp: dst}, 0, len(dst), -1)
+}
 
 var avx512F32 = f32Kernels{
 	gemmNT: gemmNTAVX512, gemmNN: gemmNNAVX512, dotRowsAt: dotRowsAtAVX512, weightedRowsAt: weightedRowsAtAVX512,

@@ -56,8 +56,8 @@ type s8Kernels struct {
 	// dequantizeRow is dst[j] = float(c[j])·inverse/scale[j] (+ bias[j]), at
 	// least 0 if relu, (+ residual[j]).
 	dequantizeRow func(dst []float32, c []int32, inverse float32, scale, bias, residual []float32, relu bool)
-	// rowSum sums a row of weights.
-	rowSum func(row []int8) int32
+	// rowSums sums rows of k weights.
+	rowSums func(dst []int32, rows []int8, k int)
 	// coarse are the kernels for coarse weights, or nil.
 	coarse *coarseKernels
 }
@@ -245,8 +245,10 @@ type rowSumPiece struct {
 
 func (t *rowSumTask) Do(_, i int) {
 	p := t.pieces[i]
-	for n := p.n0; n < p.n1; n++ {
-		p.w.Comp[n] = -128 * active.s8.rowSum(p.w.Data[n*p.w.K:(n+1)*p.w.K])
+	sums := p.w.Comp[p.n0:p.n1]
+	active.s8.rowSums(sums, p.w.Data[p.n0*p.w.K:p.n1*p.w.K], p.w.K)
+	for i := range sums {
+		sums[i] *= -128
 	}
 }
 

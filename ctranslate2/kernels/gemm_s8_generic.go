@@ -4,7 +4,7 @@ var genericS8 = s8Kernels{
 	quantizeRow:   quantizeRowGeneric,
 	products:      productsGeneric,
 	dequantizeRow: dequantizeRowGeneric,
-	rowSum:        rowSumGeneric,
+	rowSums:       rowSumsGeneric,
 }
 
 func productsGeneric(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, _ int) {
@@ -42,4 +42,13 @@ func rowSumGeneric(row []int8) int32 {
 		sum += int32(b)
 	}
 	return sum
+}
+
+func rowSumsGeneric(dst []int32, rows []int8, k int) { eachRowSum(dst, rows, k, rowSumGeneric) }
+
+// eachRowSum sums rows of k one by one.
+func eachRowSum(dst []int32, rows []int8, k int, sum func(row []int8) int32) {
+	for i := range dst {
+		dst[i] = sum(rows[i*k : (i+1)*k])
+	}
 }

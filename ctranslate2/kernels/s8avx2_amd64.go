@@ -7,7 +7,7 @@ var avx2S8 = s8Kernels{
 	quantizeRow:   quantizeRowAVX2,
 	products:      productsAVX2,
 	dequantizeRow: dequantizeRowAVX2,
-	rowSum:        rowSumAVX2,
+	rowSums:       rowSumsAVX2,
 	coarse:        &avx2Coarse,
 }
 
@@ -101,3 +101,5 @@ func rowSumAVX2(row []int8) int32 {
 	sum := avx2RowSumS8(ptr(row), n/64) - 128*n
 	return int32(sum) + rowSumGeneric(row[n:])
 }
+
+func rowSumsAVX2(dst []int32, rows []int8, k int) { eachRowSum(dst, rows, k, rowSumAVX2) }

@@ -5,7 +5,7 @@ var avxVNNIS8 = s8Kernels{
 	quantizeRow:   quantizeRowAVX2,
 	products:      productsAVXVNNI,
 	dequantizeRow: dequantizeRowAVX2,
-	rowSum:        rowSumAVX2,
+	rowSums:       rowSumsAVX2,
 	coarse:        &avxVNNICoarse,
 }
 

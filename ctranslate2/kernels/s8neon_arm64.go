@@ -5,8 +5,8 @@ import "unsafe"
 // neonS8 are the int8 kernels for arm64 with the dot products of bytes, neonMulS8
 // those without.
 var (
-	neonS8    = s8Kernels{quantizeRow: quantizeRowNEON, products: productsDotNEON, dequantizeRow: dequantizeRowNEON, rowSum: rowSumNEON}
-	neonMulS8 = s8Kernels{quantizeRow: quantizeRowNEON, products: productsMulNEON, dequantizeRow: dequantizeRowNEON, rowSum: rowSumNEON}
+	neonS8    = s8Kernels{quantizeRow: quantizeRowNEON, products: productsDotNEON, dequantizeRow: dequantizeRowNEON, rowSums: rowSumsNEON}
+	neonMulS8 = s8Kernels{quantizeRow: quantizeRowNEON, products: productsMulNEON, dequantizeRow: dequantizeRowNEON, rowSums: rowSumsNEON}
 )
 
 //go:noescape
@@ -114,3 +114,5 @@ func rowSumNEON(row []int8) int32 {
 	n := len(row) &^ 31
 	return neonRowSumS8(unsafe.SliceData(row), n/32) + rowSumGeneric(row[n:])
 }
+
+func rowSumsNEON(dst []int32, rows []int8, k int) { eachRowSum(dst, rows, k, rowSumNEON) }

@@ -151,9 +151,6 @@ func dequantTile(dst *float32, ldd int, c *int32, rows int, inverse *float32, fl
 func dequantTileResidual(dst *float32, ldd int, c *int32, rows int, inverse *float32, floor float32, scale *float32, bias *float32, residual *float32, ldr int)
 
 //go:noescape
-func rowSumS8(b *int8, n int) int32
-
-//go:noescape
 func dotF32_1x8(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
 
 //go:noescape

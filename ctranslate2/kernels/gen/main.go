@@ -34,7 +34,6 @@ func main() {
 	quantize()
 	dequantize()
 	dequantizeTile()
-	rowSum()
 	for _, t := range ntTiles {
 		dotF32(t[0], t[1])
 	}
