@@ -29,9 +29,9 @@ type coarseKernels struct {
 	// dots writes the products of signed rows [m][lda] and the levels of a panel
 	// to c [m][ldc].
 	dots func(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth int)
-	// bounds writes the most that products may be, of which each 128 columns share
-	// 16, and returns the largest of the least that they may be.
-	bounds func(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow) float32
+	// bounds writes the most that each product may be. It returns the largest, and
+	// how many are at least floor.
+	bounds func(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow, floor float32) (float32, int)
 }
 
 // coarseGrid is the grid of a row.

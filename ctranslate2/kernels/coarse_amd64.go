@@ -2,7 +2,6 @@ package kernels
 
 import (
 	"encoding/binary"
-	"math"
 	"unsafe"
 )
 
@@ -101,42 +100,18 @@ func (v *vexCoarseDots) products(c []int32, ldc int, a []int8, lda, m int, panel
 	}
 }
 
-func coarseBoundsAVX512(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow) float32 {
+func coarseBoundsAVX512(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow, floor float32) (float32, int) {
 	fn := coarseBounds
 	if bias != nil {
 		fn = coarseBoundsBias
 	}
-	return fn(ptr(upper), ptr(dots), len(dots), ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, screenLeast)
+	return fn(ptr(upper), ptr(dots), len(dots), ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, screenLeast, floor)
 }
 
-// coarseBoundsAVX2 fills the last block up: its bounds are those of columns that
-// are there.
-func coarseBoundsAVX2(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow) float32 {
+func coarseBoundsAVX2(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow, floor float32) (float32, int) {
 	fn := avx2CoarseBounds
 	if bias != nil {
 		fn = avx2CoarseBoundsBias
 	}
-	lower, n := float32(math.Inf(-1)), len(dots)/screenBlock*screenBlock
-	if n > 0 {
-		lower = fn(ptr(upper), ptr(dots), n/screenBlock, ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, screenLeast)
-	}
-	if n == len(dots) {
-		return lower
-	}
-	var d [screenBlock]int32
-	var f, e, b [screenBlock]float32
-	for i := range d { // the first of the columns 16 apart again
-		j := n + i
-		if j >= len(dots) {
-			j = n + i%16
-		}
-		if j >= len(dots) {
-			j = n
-		}
-		d[i], f[i], e[i] = dots[j], factor[j], radius[j]
-		if bias != nil {
-			b[i] = bias[j]
-		}
-	}
-	return max(lower, fn(&upper[n/screenBlock*16], &d[0], 1, &f[0], &e[0], &b[0], r.shift, r.inverse, r.reach, screenSlack, screenLeast))
+	return fn(ptr(upper), ptr(dots), len(dots), ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, screenLeast, floor)
 }

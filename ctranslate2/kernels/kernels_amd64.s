@@ -5216,12 +5216,12 @@ coarseDots_8_loop:
 	VZEROUPPER
 	RET
 
-// func coarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, SSE
-TEXT ·coarseBounds(SB), NOSPLIT, $0-76
+// func coarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, POPCNT, SSE
+TEXT ·coarseBounds(SB), NOSPLIT, $0-88
 	MOVQ         upper+0(FP), AX
-	MOVQ         n+16(FP), CX
-	MOVQ         dot+8(FP), DX
+	MOVQ         dot+8(FP), CX
+	MOVQ         n+16(FP), DX
 	MOVQ         factor+24(FP), BX
 	MOVQ         radius+32(FP), SI
 	VBROADCASTSS shift+48(FP), Z0
@@ -5229,189 +5229,64 @@ TEXT ·coarseBounds(SB), NOSPLIT, $0-76
 	VBROADCASTSS reach+56(FP), Z2
 	VBROADCASTSS slack+60(FP), Z3
 	VBROADCASTSS least+64(FP), Z4
+	VBROADCASTSS floor+68(FP), Z5
 	MOVL         $0x7fffffff, DI
-	VPBROADCASTD DI, Z5
-	MOVL         $0xff800000, DI
 	VPBROADCASTD DI, Z6
-	VMOVAPS      Z6, Z7
-	MOVQ         CX, DI
-	SHRQ         $0x07, DI
+	MOVL         $0xff800000, DI
+	VPBROADCASTD DI, Z7
+	XORQ         DI, DI
+	MOVQ         DX, R9
+	SHRQ         $0x04, R9
 	JZ           coarseBounds_tail
 
-coarseBounds_block:
-	VMOVAPS     Z6, Z8
-	VMOVUPS     (DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     (BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     (SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     64(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     64(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     64(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     128(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     128(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     128(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     192(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     192(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     192(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     256(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     256(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     256(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     320(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     320(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     320(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     384(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     384(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     384(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     448(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     448(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     448(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     Z8, (AX)
-	ADDQ        $0x40, AX
-	ADDQ        $+512, DX
-	ADDQ        $+512, BX
-	ADDQ        $+512, SI
-	DECQ        DI
-	JNZ         coarseBounds_block
-
-coarseBounds_tail:
-	ANDQ    $0x7f, CX
-	JZ      coarseBounds_done
-	VMOVAPS Z6, Z8
-	MOVQ    CX, DI
-	SHRQ    $0x04, DI
-	JZ      coarseBounds_rest_tail
-
-coarseBounds_rest_loop:
-	VMOVUPS     (DX), Z6
-	VCVTDQ2PS   Z6, Z6
-	VSUBPS      Z0, Z6, Z6
+coarseBounds_loop:
+	VMOVUPS     (CX), Z8
+	VCVTDQ2PS   Z8, Z8
+	VSUBPS      Z0, Z8, Z8
 	VMOVUPS     (BX), Z9
-	VMULPS      Z9, Z6, Z6
-	VMULPS      Z1, Z6, Z6
-	VANDPS      Z5, Z6, Z9
+	VMULPS      Z9, Z8, Z8
+	VMULPS      Z1, Z8, Z8
+	VANDPS      Z6, Z8, Z9
 	VFMADD213PS Z4, Z3, Z9
 	VMOVUPS     (SI), Z10
 	VFMADD231PS Z10, Z2, Z9
-	VADDPS      Z9, Z6, Z10
-	VSUBPS      Z9, Z6, Z6
-	VMAXPS      Z10, Z8, Z8
-	VMAXPS      Z6, Z7, Z7
-	ADDQ        $0x40, DX
+	VADDPS      Z9, Z8, Z8
+	VMOVUPS     Z8, (AX)
+	VMAXPS      Z8, Z7, Z7
+	VCMPPS      $0x1d, Z5, Z8, K1
+	KMOVW       K1, R8
+	POPCNTQ     R8, R8
+	ADDQ        R8, DI
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, SI
-	DECQ        DI
-	JNZ         coarseBounds_rest_loop
+	DECQ        R9
+	JNZ         coarseBounds_loop
 
-coarseBounds_rest_tail:
-	ANDQ        $0x0f, CX
-	JZ          coarseBounds_rest_done
-	MOVQ        $-1, DI
-	BZHIQ       CX, DI, DI
-	KMOVQ       DI, K1
-	VMOVUPS.Z   (DX), K1, Z6
-	VCVTDQ2PS   Z6, Z6
-	VSUBPS      Z0, Z6, Z6
+coarseBounds_tail:
+	ANDQ        $0x0f, DX
+	JZ          coarseBounds_done
+	MOVQ        $-1, R8
+	BZHIQ       DX, R8, R8
+	KMOVQ       R8, K1
+	VMOVUPS.Z   (CX), K1, Z8
+	VCVTDQ2PS   Z8, Z8
+	VSUBPS      Z0, Z8, Z8
 	VMOVUPS.Z   (BX), K1, Z0
-	VMULPS      Z0, Z6, Z6
-	VMULPS      Z1, Z6, Z6
-	VANDPS      Z5, Z6, Z0
+	VMULPS      Z0, Z8, Z8
+	VMULPS      Z1, Z8, Z8
+	VANDPS      Z6, Z8, Z0
 	VFMADD213PS Z4, Z3, Z0
 	VMOVUPS.Z   (SI), K1, Z1
 	VFMADD231PS Z1, Z2, Z0
-	VADDPS      Z0, Z6, Z1
-	VSUBPS      Z0, Z6, Z6
-	VMAXPS      Z1, Z8, K1, Z8
-	VMAXPS      Z6, Z7, K1, Z7
-
-coarseBounds_rest_done:
-	VMOVUPS Z8, (AX)
+	VADDPS      Z0, Z8, Z8
+	VMOVUPS     Z8, K1, (AX)
+	VMAXPS      Z8, Z7, K1, Z7
+	VCMPPS      $0x1d, Z5, Z8, K1, K1
+	KMOVW       K1, R8
+	POPCNTQ     R8, R8
+	ADDQ        R8, DI
 
 coarseBounds_done:
 	VEXTRACTF64X4 $0x01, Z7, Y0
@@ -5422,16 +5297,17 @@ coarseBounds_done:
 	VMAXPS        X0, X7, X7
 	VPSHUFD       $0x55, X7, X0
 	VMAXPS        X0, X7, X7
-	MOVSS         X7, ret+72(FP)
+	MOVSS         X7, top+72(FP)
+	MOVQ          DI, reached+80(FP)
 	VZEROUPPER
 	RET
 
-// func coarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, SSE
-TEXT ·coarseBoundsBias(SB), NOSPLIT, $0-76
+// func coarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, POPCNT, SSE
+TEXT ·coarseBoundsBias(SB), NOSPLIT, $0-88
 	MOVQ         upper+0(FP), AX
-	MOVQ         n+16(FP), CX
-	MOVQ         dot+8(FP), DX
+	MOVQ         dot+8(FP), CX
+	MOVQ         n+16(FP), DX
 	MOVQ         factor+24(FP), BX
 	MOVQ         radius+32(FP), SI
 	MOVQ         bias+40(FP), DI
@@ -5440,231 +5316,73 @@ TEXT ·coarseBoundsBias(SB), NOSPLIT, $0-76
 	VBROADCASTSS reach+56(FP), Z2
 	VBROADCASTSS slack+60(FP), Z3
 	VBROADCASTSS least+64(FP), Z4
+	VBROADCASTSS floor+68(FP), Z5
 	MOVL         $0x7fffffff, R8
-	VPBROADCASTD R8, Z5
-	MOVL         $0xff800000, R8
 	VPBROADCASTD R8, Z6
-	VMOVAPS      Z6, Z7
-	MOVQ         CX, R8
-	SHRQ         $0x07, R8
+	MOVL         $0xff800000, R8
+	VPBROADCASTD R8, Z7
+	XORQ         R8, R8
+	MOVQ         DX, R10
+	SHRQ         $0x04, R10
 	JZ           coarseBoundsBias_tail
 
-coarseBoundsBias_block:
-	VMOVAPS     Z6, Z8
-	VMOVUPS     (DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     (BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     (SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VMOVUPS     (DI), Z11
-	VADDPS      Z11, Z9, Z9
-	VANDPS      Z5, Z11, Z11
-	VFMADD231PS Z3, Z11, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     64(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     64(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     64(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VMOVUPS     64(DI), Z11
-	VADDPS      Z11, Z9, Z9
-	VANDPS      Z5, Z11, Z11
-	VFMADD231PS Z3, Z11, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     128(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     128(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     128(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VMOVUPS     128(DI), Z11
-	VADDPS      Z11, Z9, Z9
-	VANDPS      Z5, Z11, Z11
-	VFMADD231PS Z3, Z11, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     192(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     192(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     192(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VMOVUPS     192(DI), Z11
-	VADDPS      Z11, Z9, Z9
-	VANDPS      Z5, Z11, Z11
-	VFMADD231PS Z3, Z11, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     256(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     256(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     256(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VMOVUPS     256(DI), Z11
-	VADDPS      Z11, Z9, Z9
-	VANDPS      Z5, Z11, Z11
-	VFMADD231PS Z3, Z11, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     320(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     320(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     320(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VMOVUPS     320(DI), Z11
-	VADDPS      Z11, Z9, Z9
-	VANDPS      Z5, Z11, Z11
-	VFMADD231PS Z3, Z11, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     384(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     384(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     384(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VMOVUPS     384(DI), Z11
-	VADDPS      Z11, Z9, Z9
-	VANDPS      Z5, Z11, Z11
-	VFMADD231PS Z3, Z11, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     448(DX), Z9
-	VCVTDQ2PS   Z9, Z9
-	VSUBPS      Z0, Z9, Z9
-	VMOVUPS     448(BX), Z10
-	VMULPS      Z10, Z9, Z9
-	VMULPS      Z1, Z9, Z9
-	VANDPS      Z5, Z9, Z10
-	VFMADD213PS Z4, Z3, Z10
-	VMOVUPS     448(SI), Z11
-	VFMADD231PS Z11, Z2, Z10
-	VMOVUPS     448(DI), Z11
-	VADDPS      Z11, Z9, Z9
-	VANDPS      Z5, Z11, Z11
-	VFMADD231PS Z3, Z11, Z10
-	VADDPS      Z10, Z9, Z11
-	VSUBPS      Z10, Z9, Z9
-	VMAXPS      Z11, Z8, Z8
-	VMAXPS      Z9, Z7, Z7
-	VMOVUPS     Z8, (AX)
-	ADDQ        $0x40, AX
-	ADDQ        $+512, DX
-	ADDQ        $+512, BX
-	ADDQ        $+512, SI
-	ADDQ        $+512, DI
-	DECQ        R8
-	JNZ         coarseBoundsBias_block
-
-coarseBoundsBias_tail:
-	ANDQ    $0x7f, CX
-	JZ      coarseBoundsBias_done
-	VMOVAPS Z6, Z8
-	MOVQ    CX, R8
-	SHRQ    $0x04, R8
-	JZ      coarseBoundsBias_rest_tail
-
-coarseBoundsBias_rest_loop:
-	VMOVUPS     (DX), Z6
-	VCVTDQ2PS   Z6, Z6
-	VSUBPS      Z0, Z6, Z6
+coarseBoundsBias_loop:
+	VMOVUPS     (CX), Z8
+	VCVTDQ2PS   Z8, Z8
+	VSUBPS      Z0, Z8, Z8
 	VMOVUPS     (BX), Z9
-	VMULPS      Z9, Z6, Z6
-	VMULPS      Z1, Z6, Z6
-	VANDPS      Z5, Z6, Z9
+	VMULPS      Z9, Z8, Z8
+	VMULPS      Z1, Z8, Z8
+	VANDPS      Z6, Z8, Z9
 	VFMADD213PS Z4, Z3, Z9
 	VMOVUPS     (SI), Z10
 	VFMADD231PS Z10, Z2, Z9
 	VMOVUPS     (DI), Z10
-	VADDPS      Z10, Z6, Z6
-	VANDPS      Z5, Z10, Z10
+	VADDPS      Z10, Z8, Z8
+	VANDPS      Z6, Z10, Z10
 	VFMADD231PS Z3, Z10, Z9
-	VADDPS      Z9, Z6, Z10
-	VSUBPS      Z9, Z6, Z6
-	VMAXPS      Z10, Z8, Z8
-	VMAXPS      Z6, Z7, Z7
-	ADDQ        $0x40, DX
+	VADDPS      Z9, Z8, Z8
+	VMOVUPS     Z8, (AX)
+	VMAXPS      Z8, Z7, Z7
+	VCMPPS      $0x1d, Z5, Z8, K1
+	KMOVW       K1, R9
+	POPCNTQ     R9, R9
+	ADDQ        R9, R8
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, DI
-	DECQ        R8
-	JNZ         coarseBoundsBias_rest_loop
+	DECQ        R10
+	JNZ         coarseBoundsBias_loop
 
-coarseBoundsBias_rest_tail:
-	ANDQ        $0x0f, CX
-	JZ          coarseBoundsBias_rest_done
-	MOVQ        $-1, R8
-	BZHIQ       CX, R8, R8
-	KMOVQ       R8, K1
-	VMOVUPS.Z   (DX), K1, Z6
-	VCVTDQ2PS   Z6, Z6
-	VSUBPS      Z0, Z6, Z6
+coarseBoundsBias_tail:
+	ANDQ        $0x0f, DX
+	JZ          coarseBoundsBias_done
+	MOVQ        $-1, R9
+	BZHIQ       DX, R9, R9
+	KMOVQ       R9, K1
+	VMOVUPS.Z   (CX), K1, Z8
+	VCVTDQ2PS   Z8, Z8
+	VSUBPS      Z0, Z8, Z8
 	VMOVUPS.Z   (BX), K1, Z0
-	VMULPS      Z0, Z6, Z6
-	VMULPS      Z1, Z6, Z6
-	VANDPS      Z5, Z6, Z0
+	VMULPS      Z0, Z8, Z8
+	VMULPS      Z1, Z8, Z8
+	VANDPS      Z6, Z8, Z0
 	VFMADD213PS Z4, Z3, Z0
 	VMOVUPS.Z   (SI), K1, Z1
 	VFMADD231PS Z1, Z2, Z0
 	VMOVUPS.Z   (DI), K1, Z1
-	VADDPS      Z1, Z6, Z6
-	VANDPS      Z5, Z1, Z1
+	VADDPS      Z1, Z8, Z8
+	VANDPS      Z6, Z1, Z1
 	VFMADD231PS Z3, Z1, Z0
-	VADDPS      Z0, Z6, Z1
-	VSUBPS      Z0, Z6, Z6
-	VMAXPS      Z1, Z8, K1, Z8
-	VMAXPS      Z6, Z7, K1, Z7
-
-coarseBoundsBias_rest_done:
-	VMOVUPS Z8, (AX)
+	VADDPS      Z0, Z8, Z8
+	VMOVUPS     Z8, K1, (AX)
+	VMAXPS      Z8, Z7, K1, Z7
+	VCMPPS      $0x1d, Z5, Z8, K1, K1
+	KMOVW       K1, R9
+	POPCNTQ     R9, R9
+	ADDQ        R9, R8
 
 coarseBoundsBias_done:
 	VEXTRACTF64X4 $0x01, Z7, Y0
@@ -5675,7 +5393,8 @@ coarseBoundsBias_done:
 	VMAXPS        X0, X7, X7
 	VPSHUFD       $0x55, X7, X0
 	VMAXPS        X0, X7, X7
-	MOVSS         X7, ret+72(FP)
+	MOVSS         X7, top+72(FP)
+	MOVQ          R8, reached+80(FP)
 	VZEROUPPER
 	RET
 

@@ -1778,12 +1778,12 @@ vnniCoarseDots_2_step:
 	VZEROUPPER
 	RET
 
-// func avx2CoarseBounds(upper *float32, dot *int32, blocks int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·avx2CoarseBounds(SB), NOSPLIT, $0-76
+// func avx2CoarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
+// Requires: AVX, AVX2, FMA3, POPCNT, SSE
+TEXT ·avx2CoarseBounds(SB), NOSPLIT, $0-88
 	MOVQ         upper+0(FP), AX
-	MOVQ         blocks+16(FP), CX
-	MOVQ         dot+8(FP), DX
+	MOVQ         dot+8(FP), CX
+	MOVQ         n+16(FP), DX
 	MOVQ         factor+24(FP), BX
 	MOVQ         radius+32(FP), SI
 	MOVSS        shift+48(FP), X0
@@ -1796,214 +1796,91 @@ TEXT ·avx2CoarseBounds(SB), NOSPLIT, $0-76
 	VBROADCASTSS X3, Y3
 	MOVSS        least+64(FP), X4
 	VBROADCASTSS X4, Y4
+	MOVSS        floor+68(FP), X5
+	VBROADCASTSS X5, Y5
 	MOVL         $0x7fffffff, DI
-	VMOVD        DI, X5
-	VPBROADCASTD X5, Y5
-	MOVL         $0xff800000, DI
 	VMOVD        DI, X6
 	VPBROADCASTD X6, Y6
+	MOVL         $0xff800000, DI
+	VMOVD        DI, X7
+	VPBROADCASTD X7, Y7
+	MOVL         $0xff800000, DI
+	VMOVD        DI, X8
+	VPBROADCASTD X8, Y8
+	XORQ         DI, DI
+	MOVQ         DX, R9
+	SHRQ         $0x03, R9
+	JZ           avx2CoarseBounds_tail
 
-avx2CoarseBounds_block:
-	VCVTDQ2PS    (DX), Y8
-	VSUBPS       Y0, Y8, Y8
-	VMULPS       (BX), Y8, Y8
-	VMULPS       Y1, Y8, Y8
-	VANDPS       Y5, Y8, Y9
-	VFMADD213PS  Y4, Y3, Y9
-	VFMADD231PS  (SI), Y2, Y9
-	VADDPS       Y9, Y8, Y7
-	VMOVAPS      Y7, Y7
-	VSUBPS       Y9, Y8, Y8
-	VMAXPS       Y8, Y6, Y6
-	VCVTDQ2PS    32(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  32(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y8
-	VMOVAPS      Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    64(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       64(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  64(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    96(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       96(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  96(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    128(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       128(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  128(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    160(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       160(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  160(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    192(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       192(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  192(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    224(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       224(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  224(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    256(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       256(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  256(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    288(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       288(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  288(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    320(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       320(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  320(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    352(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       352(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  352(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    384(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       384(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  384(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    416(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       416(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  416(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    448(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       448(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  448(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    480(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       480(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  480(SI), Y2, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VMOVUPS      Y7, (AX)
-	VMOVUPS      Y8, 32(AX)
-	ADDQ         $+64, AX
-	ADDQ         $+512, DX
-	ADDQ         $+512, BX
-	ADDQ         $+512, SI
-	DECQ         CX
-	JNZ          avx2CoarseBounds_block
-	VEXTRACTF128 $0x01, Y6, X0
-	VMAXPS       X0, X6, X6
-	VPSHUFD      $0xee, X6, X0
-	VMAXPS       X0, X6, X6
-	VPSHUFD      $0x55, X6, X0
-	VMAXPS       X0, X6, X6
-	MOVSS        X6, ret+72(FP)
+avx2CoarseBounds_loop:
+	VMOVUPS     (CX), Y9
+	VCVTDQ2PS   Y9, Y9
+	VSUBPS      Y0, Y9, Y9
+	VMOVUPS     (BX), Y10
+	VMULPS      Y10, Y9, Y9
+	VMULPS      Y1, Y9, Y9
+	VANDPS      Y6, Y9, Y10
+	VFMADD213PS Y4, Y3, Y10
+	VMOVUPS     (SI), Y11
+	VFMADD231PS Y11, Y2, Y10
+	VADDPS      Y10, Y9, Y9
+	VMOVUPS     Y9, (AX)
+	VMAXPS      Y9, Y7, Y7
+	VCMPPS      $0x1d, Y5, Y9, Y9
+	VMOVMSKPS   Y9, R8
+	POPCNTQ     R8, R8
+	ADDQ        R8, DI
+	ADDQ        $+32, AX
+	ADDQ        $+32, CX
+	ADDQ        $+32, BX
+	ADDQ        $+32, SI
+	DECQ        R9
+	JNZ         avx2CoarseBounds_loop
+
+avx2CoarseBounds_tail:
+	ANDQ        $0x07, DX
+	JZ          avx2CoarseBounds_done
+	LEAQ        s8LowMasks<>+0(SB), R8
+	NEGQ        DX
+	VMOVDQU     32(R8)(DX*4), Y10
+	VMASKMOVPS  (CX), Y10, Y9
+	VCVTDQ2PS   Y9, Y9
+	VSUBPS      Y0, Y9, Y9
+	VMASKMOVPS  (BX), Y10, Y0
+	VMULPS      Y0, Y9, Y9
+	VMULPS      Y1, Y9, Y9
+	VANDPS      Y6, Y9, Y0
+	VFMADD213PS Y4, Y3, Y0
+	VMASKMOVPS  (SI), Y10, Y1
+	VFMADD231PS Y1, Y2, Y0
+	VADDPS      Y0, Y9, Y9
+	VMASKMOVPS  Y9, Y10, (AX)
+	VBLENDVPS   Y10, Y9, Y8, Y9
+	VMAXPS      Y9, Y7, Y7
+	VCMPPS      $0x1d, Y5, Y9, Y9
+	VANDPS      Y10, Y9, Y9
+	VMOVMSKPS   Y9, R8
+	POPCNTQ     R8, R8
+	ADDQ        R8, DI
+
+avx2CoarseBounds_done:
+	VEXTRACTF128 $0x01, Y7, X0
+	VMAXPS       X0, X7, X7
+	VPSHUFD      $0xee, X7, X0
+	VMAXPS       X0, X7, X7
+	VPSHUFD      $0x55, X7, X0
+	VMAXPS       X0, X7, X7
+	MOVSS        X7, top+72(FP)
+	MOVQ         DI, reached+80(FP)
 	VZEROUPPER
 	RET
 
-// func avx2CoarseBoundsBias(upper *float32, dot *int32, blocks int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·avx2CoarseBoundsBias(SB), NOSPLIT, $0-76
+// func avx2CoarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
+// Requires: AVX, AVX2, FMA3, POPCNT, SSE
+TEXT ·avx2CoarseBoundsBias(SB), NOSPLIT, $0-88
 	MOVQ         upper+0(FP), AX
-	MOVQ         blocks+16(FP), CX
-	MOVQ         dot+8(FP), DX
+	MOVQ         dot+8(FP), CX
+	MOVQ         n+16(FP), DX
 	MOVQ         factor+24(FP), BX
 	MOVQ         radius+32(FP), SI
 	MOVQ         bias+40(FP), DI
@@ -2017,270 +1894,91 @@ TEXT ·avx2CoarseBoundsBias(SB), NOSPLIT, $0-76
 	VBROADCASTSS X3, Y3
 	MOVSS        least+64(FP), X4
 	VBROADCASTSS X4, Y4
+	MOVSS        floor+68(FP), X5
+	VBROADCASTSS X5, Y5
 	MOVL         $0x7fffffff, R8
-	VMOVD        R8, X5
-	VPBROADCASTD X5, Y5
-	MOVL         $0xff800000, R8
 	VMOVD        R8, X6
 	VPBROADCASTD X6, Y6
+	MOVL         $0xff800000, R8
+	VMOVD        R8, X7
+	VPBROADCASTD X7, Y7
+	MOVL         $0xff800000, R8
+	VMOVD        R8, X8
+	VPBROADCASTD X8, Y8
+	XORQ         R8, R8
+	MOVQ         DX, R10
+	SHRQ         $0x03, R10
+	JZ           avx2CoarseBoundsBias_tail
 
-avx2CoarseBoundsBias_block:
-	VCVTDQ2PS    (DX), Y8
-	VSUBPS       Y0, Y8, Y8
-	VMULPS       (BX), Y8, Y8
-	VMULPS       Y1, Y8, Y8
-	VANDPS       Y5, Y8, Y9
-	VFMADD213PS  Y4, Y3, Y9
-	VFMADD231PS  (SI), Y2, Y9
-	VMOVUPS      (DI), Y7
-	VADDPS       Y7, Y8, Y8
-	VANDPS       Y5, Y7, Y7
-	VFMADD231PS  Y3, Y7, Y9
-	VADDPS       Y9, Y8, Y7
-	VMOVAPS      Y7, Y7
-	VSUBPS       Y9, Y8, Y8
-	VMAXPS       Y8, Y6, Y6
-	VCVTDQ2PS    32(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  32(SI), Y2, Y10
-	VMOVUPS      32(DI), Y8
-	VADDPS       Y8, Y9, Y9
-	VANDPS       Y5, Y8, Y8
-	VFMADD231PS  Y3, Y8, Y10
-	VADDPS       Y10, Y9, Y8
-	VMOVAPS      Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    64(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       64(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  64(SI), Y2, Y10
-	VMOVUPS      64(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    96(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       96(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  96(SI), Y2, Y10
-	VMOVUPS      96(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    128(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       128(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  128(SI), Y2, Y10
-	VMOVUPS      128(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    160(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       160(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  160(SI), Y2, Y10
-	VMOVUPS      160(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    192(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       192(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  192(SI), Y2, Y10
-	VMOVUPS      192(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    224(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       224(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  224(SI), Y2, Y10
-	VMOVUPS      224(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    256(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       256(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  256(SI), Y2, Y10
-	VMOVUPS      256(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    288(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       288(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  288(SI), Y2, Y10
-	VMOVUPS      288(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    320(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       320(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  320(SI), Y2, Y10
-	VMOVUPS      320(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    352(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       352(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  352(SI), Y2, Y10
-	VMOVUPS      352(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    384(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       384(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  384(SI), Y2, Y10
-	VMOVUPS      384(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    416(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       416(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  416(SI), Y2, Y10
-	VMOVUPS      416(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    448(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       448(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  448(SI), Y2, Y10
-	VMOVUPS      448(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y7, Y7
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VCVTDQ2PS    480(DX), Y9
-	VSUBPS       Y0, Y9, Y9
-	VMULPS       480(BX), Y9, Y9
-	VMULPS       Y1, Y9, Y9
-	VANDPS       Y5, Y9, Y10
-	VFMADD213PS  Y4, Y3, Y10
-	VFMADD231PS  480(SI), Y2, Y10
-	VMOVUPS      480(DI), Y11
-	VADDPS       Y11, Y9, Y9
-	VANDPS       Y5, Y11, Y11
-	VFMADD231PS  Y3, Y11, Y10
-	VADDPS       Y10, Y9, Y11
-	VMAXPS       Y11, Y8, Y8
-	VSUBPS       Y10, Y9, Y9
-	VMAXPS       Y9, Y6, Y6
-	VMOVUPS      Y7, (AX)
-	VMOVUPS      Y8, 32(AX)
-	ADDQ         $+64, AX
-	ADDQ         $+512, DX
-	ADDQ         $+512, BX
-	ADDQ         $+512, SI
-	ADDQ         $+512, DI
-	DECQ         CX
-	JNZ          avx2CoarseBoundsBias_block
-	VEXTRACTF128 $0x01, Y6, X0
-	VMAXPS       X0, X6, X6
-	VPSHUFD      $0xee, X6, X0
-	VMAXPS       X0, X6, X6
-	VPSHUFD      $0x55, X6, X0
-	VMAXPS       X0, X6, X6
-	MOVSS        X6, ret+72(FP)
+avx2CoarseBoundsBias_loop:
+	VMOVUPS     (CX), Y9
+	VCVTDQ2PS   Y9, Y9
+	VSUBPS      Y0, Y9, Y9
+	VMOVUPS     (BX), Y10
+	VMULPS      Y10, Y9, Y9
+	VMULPS      Y1, Y9, Y9
+	VANDPS      Y6, Y9, Y10
+	VFMADD213PS Y4, Y3, Y10
+	VMOVUPS     (SI), Y11
+	VFMADD231PS Y11, Y2, Y10
+	VMOVUPS     (DI), Y11
+	VADDPS      Y11, Y9, Y9
+	VANDPS      Y6, Y11, Y11
+	VFMADD231PS Y3, Y11, Y10
+	VADDPS      Y10, Y9, Y9
+	VMOVUPS     Y9, (AX)
+	VMAXPS      Y9, Y7, Y7
+	VCMPPS      $0x1d, Y5, Y9, Y9
+	VMOVMSKPS   Y9, R9
+	POPCNTQ     R9, R9
+	ADDQ        R9, R8
+	ADDQ        $+32, AX
+	ADDQ        $+32, CX
+	ADDQ        $+32, BX
+	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	DECQ        R10
+	JNZ         avx2CoarseBoundsBias_loop
+
+avx2CoarseBoundsBias_tail:
+	ANDQ        $0x07, DX
+	JZ          avx2CoarseBoundsBias_done
+	LEAQ        s8LowMasks<>+0(SB), R9
+	NEGQ        DX
+	VMOVDQU     32(R9)(DX*4), Y10
+	VMASKMOVPS  (CX), Y10, Y9
+	VCVTDQ2PS   Y9, Y9
+	VSUBPS      Y0, Y9, Y9
+	VMASKMOVPS  (BX), Y10, Y0
+	VMULPS      Y0, Y9, Y9
+	VMULPS      Y1, Y9, Y9
+	VANDPS      Y6, Y9, Y0
+	VFMADD213PS Y4, Y3, Y0
+	VMASKMOVPS  (SI), Y10, Y1
+	VFMADD231PS Y1, Y2, Y0
+	VMASKMOVPS  (DI), Y10, Y1
+	VADDPS      Y1, Y9, Y9
+	VANDPS      Y6, Y1, Y1
+	VFMADD231PS Y3, Y1, Y0
+	VADDPS      Y0, Y9, Y9
+	VMASKMOVPS  Y9, Y10, (AX)
+	VBLENDVPS   Y10, Y9, Y8, Y9
+	VMAXPS      Y9, Y7, Y7
+	VCMPPS      $0x1d, Y5, Y9, Y9
+	VANDPS      Y10, Y9, Y9
+	VMOVMSKPS   Y9, R9
+	POPCNTQ     R9, R9
+	ADDQ        R9, R8
+
+avx2CoarseBoundsBias_done:
+	VEXTRACTF128 $0x01, Y7, X0
+	VMAXPS       X0, X7, X7
+	VPSHUFD      $0xee, X7, X0
+	VMAXPS       X0, X7, X7
+	VPSHUFD      $0x55, X7, X0
+	VMAXPS       X0, X7, X7
+	MOVSS        X7, top+72(FP)
+	MOVQ         R8, reached+80(FP)
 	VZEROUPPER
 	RET
 

@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"sync/atomic"
@@ -14,11 +13,35 @@ const (
 	screenLeast = 1e-25
 )
 
+// screenChunk is how many columns a thread screens at a time. More than chunkMost
+// of them are not set aside: the chunk is screened again once more is known, for
+// the price of chunkPrice columns. Above screenMost columns in all it does not pay.
+const (
+	screenChunk = 2048
+	chunkMost   = 256
+	chunkPrice  = 1024
+	screenMost  = 32768
+)
+
 // screenRow is what the bounds of a row of activations need.
 type screenRow struct {
 	shift   float32 // 7.5·Σ a, which levels are off by
 	inverse float32 // 1/scale
 	reach   float32 // ‖a‖·inverse, rounded up
+}
+
+// bounded is a column whose product is at most upper.
+type bounded struct {
+	column int32
+	upper  float32
+}
+
+// found is what a thread knows of a row's products.
+type found struct {
+	best    Candidate // the largest that was computed, the first of equals
+	likely  float32   // the largest bound whose column was computed
+	columns []bounded // those that may be as large
+	chunks  []bounded // the first columns of chunks where too many may be
 }
 
 // screenTask finds the columns with the largest products.
@@ -31,82 +54,85 @@ type screenTask struct {
 	signed []int8 // [Rows][lds]
 	lds    int    // not all rows in the same sets of the cache
 	rows   []screenRow
-	lower  []float32 // [thread][Rows] what the largest product is at least
-	upper  []float32 // [Rows][blocks·16] what every 16th column of a block is at most
-	picked [][]int32 // [thread] bounds that the largest product may have
-	best   []Candidate
-	failed atomic.Bool
+	found  []found   // [thread][Rows]
+	known  []float32 // [Rows] the largest product computed while screening
 	next   atomic.Int64
 	memory []byte
 }
 
-// screenChunk is how many columns a thread takes at a time. Of each screenBlock
-// of them every 16th shares a bound.
-const (
-	screenChunk = 2048
-	screenBlock = 128
-)
-
-// bounds is how many bounds the columns of a row have.
-func (t *screenTask) bounds() int { return (t.c.w.N + screenBlock - 1) / screenBlock * 16 }
-
-// ArgMaxS8 finds, for each row of a, the largest of a·wᵀ + bias and its
-// first column, passing over NaN and over the sorted columns in skip. It reads
-// the coarse weights, and the weights of those columns that may be the largest:
-// the results are those of LinearS8. It reports false, and best means nothing,
-// where too many may be for this to pay, or the numbers are beyond its bounds.
+// ArgMaxS8 finds, for each row of a, the largest of a·wᵀ + bias and its first
+// column, passing over NaN and over the sorted columns in skip. It reads the
+// coarse weights, and the weights of those columns that may be the largest: the
+// results are those of LinearS8. It reports false, and best means nothing, where
+// too many may be for this to pay, or the numbers are beyond its bounds.
 func (e *Executor) ArgMaxS8(best []Candidate, a *QuantizedRows, c *CoarseS8, bias []float32, skip [][]int32) bool {
 	t := &e.screen
-	t.e, t.a, t.c, t.bias, t.skip, t.best = e, a, c, bias, skip, best
-	defer func() { t.a, t.c, t.bias, t.skip, t.best = nil, nil, nil, nil, nil }()
+	t.e, t.a, t.c, t.bias, t.skip = e, a, c, bias, skip
+	defer func() { t.a, t.c, t.bias, t.skip = nil, nil, nil, nil }()
 	if !t.prepare() {
 		return false
 	}
 	e.Parallel(e.threads, t)
-	t.failed.Store(false)
-	e.Parallel(a.Rows, (*settleTask)(t))
-	return !t.failed.Load()
+	if !t.pays() {
+		return false
+	}
+	e.Parallel(len(t.found), (*settleTask)(t))
+	for r := range a.Rows {
+		best[r] = t.merged(r)
+	}
+	return !slices.ContainsFunc(best[:a.Rows], func(c Candidate) bool { return c.Index < 0 })
 }
 
-// prepare makes signed rows and what their bounds need. It reports false if
-// their numbers are out of the range that the bounds are good for.
+// prepare makes signed rows and what their bounds need, and forgets what was
+// found. It reports false if numbers are out of the range that bounds are good for.
 func (t *screenTask) prepare() bool {
-	m, k := t.a.Rows, t.a.K
+	m := t.a.Rows
 	t.lds = t.c.depth + 64
 	t.signed = int8s(grow(&t.memory, m*t.lds))
 	t.rows = slices.Grow(t.rows[:0], m)[:m]
 	for r := range m {
-		inverse := t.a.InvScale[r]
-		if !(inverse > 1e-15 && inverse < 1e15) {
+		if inverse := t.a.InvScale[r]; !(inverse > 1e-15 && inverse < 1e15) {
 			return false
 		}
-		sum, squares := 0, 0
-		signed := t.signed[r*t.lds:][:t.lds]
-		clear(signed[k:])
-		for i, v := range t.a.Data[r*t.a.Stride:][:k] {
-			x := int(v) - 128
-			signed[i] = int8(x)
-			sum += x
-			squares += x * x
-		}
-		t.rows[r] = screenRow{7.5 * float32(sum), inverse, float32(math.Sqrt(float64(squares)) * float64(inverse) * (1 + 1e-6))}
+		t.rows[r] = t.sign(r)
 	}
-	for _, b := range t.bias {
-		if !(math.Abs(float64(b)) < 1e15) {
-			return false
-		}
+	if slices.ContainsFunc(t.bias, func(b float32) bool { return !(math.Abs(float64(b)) < 1e15) }) {
+		return false
 	}
-	t.lower = slices.Grow(t.lower[:0], m*t.e.threads)[:m*t.e.threads]
-	for i := range t.lower {
-		t.lower[i] = float32(math.Inf(-1))
-	}
-	t.upper = slices.Grow(t.upper[:0], m*t.bounds())[:m*t.bounds()]
-	for len(t.picked) < t.e.threads {
-		t.picked = append(t.picked, nil)
-	}
-	t.next.Store(0)
+	t.reset(m * t.e.threads)
 	return true
 }
+
+// sign makes row r signed, and returns what its bounds need.
+func (t *screenTask) sign(r int) screenRow {
+	sum, squares, inverse := 0, 0, t.a.InvScale[r]
+	signed := t.signed[r*t.lds:][:t.lds]
+	clear(signed[t.a.K:])
+	for i, v := range t.a.Data[r*t.a.Stride:][:t.a.K] {
+		x := int(v) - 128
+		signed[i] = int8(x)
+		sum += x
+		squares += x * x
+	}
+	return screenRow{7.5 * float32(sum), inverse, float32(math.Sqrt(float64(squares)) * float64(inverse) * (1 + 1e-6))}
+}
+
+// reset makes room for what is found, n times.
+func (t *screenTask) reset(n int) {
+	for len(t.found) < n {
+		t.found = append(t.found, found{})
+	}
+	t.found = t.found[:n]
+	for i := range t.found {
+		f := &t.found[i]
+		*f = found{none, none.Score, f.columns[:0], f.chunks[:0]}
+	}
+	t.known = t.known[:0]
+	t.next.Store(0)
+}
+
+// none is less than any product.
+var none = Candidate{Index: -1, Score: float32(math.Inf(-1))}
 
 // Do screens chunks until none is left.
 func (t *screenTask) Do(thread, _ int) {
@@ -123,104 +149,157 @@ func (t *screenTask) Do(thread, _ int) {
 // chunk screens columns n0..n1 for every row.
 func (t *screenTask) chunk(thread, n0, n1 int) {
 	m := t.a.Rows
-	const ldc = screenChunk + 16
-	dots := int32s(t.e.Scratch(thread, 4*m*ldc))
-	for n := n0; n < n1; n += coarseColumns {
-		active.s8.coarse.dots(dots[n-n0:], ldc, t.signed, t.lds, m, t.c.panel(n/coarseColumns), t.c.depth)
-	}
+	dots, upper := t.scratch(thread, m)
+	t.dots(dots, 0, m, n0, n1)
 	for r := range m {
-		t.bound(thread, r, n0, dots[r*ldc:][:n1-n0])
+		f := &t.found[thread*m+r]
+		upper := upper[:n1-n0]
+		dots := dots[r*chunkStride:][:n1-n0]
+		t.leaveOut(dots, r, n0)
+		top, reached := t.bounds(upper, r, n0, dots, f.best.Score)
+		if top > f.likely {
+			f.likely = top
+			i, _ := ArgMax(upper)
+			t.compute(f, r, n0+max(i, 0))
+			_, reached = t.bounds(upper, r, n0, dots, f.best.Score)
+		}
+		if reached > chunkMost {
+			f.chunks = append(f.chunks, bounded{int32(n0), top})
+		} else if reached > 0 {
+			f.setAside(n0, upper)
+		}
 	}
 }
 
-// leftOut is a product of levels far below what there can be.
-const leftOut = math.MinInt32
+// chunkStride is how far the rows of a chunk's products are apart.
+const chunkStride = screenChunk + 16
 
-// bound turns the products of levels of row r, columns n0.., into bounds.
-func (t *screenTask) bound(thread, r, n0 int, dots []int32) {
-	n1 := n0 + len(dots)
-	if t.skip != nil {
-		i, _ := slices.BinarySearch(t.skip[r], int32(n0))
-		for ; i < len(t.skip[r]) && int(t.skip[r][i]) < n1; i++ {
-			dots[int(t.skip[r][i])-n0] = leftOut
-		}
+// scratch returns room for the products of levels of a chunk and m rows, and for
+// a row's bounds.
+func (t *screenTask) scratch(thread, m int) ([]int32, []float32) {
+	memory := t.e.Scratch(thread, 4*(m+1)*chunkStride)
+	return int32s(memory)[:m*chunkStride], floats(memory)[m*chunkStride:]
+}
+
+// dots multiplies rows r.. of m by the levels of columns n0..n1.
+func (t *screenTask) dots(dst []int32, r, m, n0, n1 int) {
+	for n := n0; n < n1; n += coarseColumns {
+		active.s8.coarse.dots(dst[n-n0:], chunkStride, t.signed[r*t.lds:], t.lds, m, t.c.panel(n/coarseColumns), t.c.depth)
 	}
+}
+
+// leaveOut makes the products of columns that row r leaves out far less than there
+// can be.
+func (t *screenTask) leaveOut(dots []int32, r, n0 int) {
+	for _, n := range t.skipped(r, n0, n0+len(dots)) {
+		dots[int(n)-n0] = math.MinInt32
+	}
+}
+
+// bounds writes to upper what columns n0.. of row r are at most, by the products
+// of levels in dots. It returns the largest, and how many reach floor.
+func (t *screenTask) bounds(upper []float32, r, n0 int, dots []int32, floor float32) (float32, int) {
+	n1 := n0 + len(dots)
 	var bias []float32
 	if t.bias != nil {
 		bias = t.bias[n0:n1]
 	}
-	lower := active.s8.coarse.bounds(t.upper[r*t.bounds()+n0/screenBlock*16:], dots, t.c.factor[n0:n1], t.c.radius[n0:n1], bias, &t.rows[r])
-	t.lower[thread*t.a.Rows+r] = max(t.lower[thread*t.a.Rows+r], lower)
+	return active.s8.coarse.bounds(upper, dots, t.c.factor[n0:n1], t.c.radius[n0:n1], bias, &t.rows[r], floor)
 }
 
-// settleTask settles rows once all columns are screened.
-type settleTask screenTask
-
-func (t *settleTask) Do(thread, r int) {
-	if !t.failed.Load() && !(*screenTask)(t).settle(thread, r, &t.best[r]) {
-		t.failed.Store(true)
+// setAside adds the columns from n0 on that may be as large as the best.
+func (f *found) setAside(n0 int, upper []float32) {
+	for i := range columnsFrom(upper, f.best.Score) {
+		f.columns = append(f.columns, bounded{int32(n0 + i), upper[i]})
 	}
 }
 
-// settle computes the columns of row r that may be the largest, and passes over
-// those that can't be larger than the best so far: the likeliest one comes first
-// and leaves few others.
-func (t *screenTask) settle(thread, r int, best *Candidate) bool {
-	lower := float32(math.Inf(-1))
-	for i := range t.e.threads {
-		lower = max(lower, t.lower[i*t.a.Rows+r])
-	}
-	upper := t.upper[r*t.bounds() : (r+1)*t.bounds()]
-	likeliest, _ := ArgMax(upper)
-	if likeliest < 0 {
-		return false
-	}
-	*best = Candidate{Index: -1, Score: float32(math.Inf(-1))}
-	t.share(r, likeliest, best)
-	picked, ok := pick(t.picked[thread][:0], upper, max(lower, best.Score))
-	t.picked[thread] = picked
-	for _, i := range picked {
-		if !ok || upper[i] < best.Score {
-			break
-		}
-		if int(i) != likeliest {
-			t.share(r, int(i), best)
-		}
-	}
-	return ok && best.Index >= 0 && best.Score >= lower
-}
-
-// maxPicked is how many bounds of a row are worth a second look.
-const maxPicked = 256
-
-// pick lists the bounds that reach a threshold, the largest first, and reports
-// false if they are too many.
-func pick(picked []int32, upper []float32, threshold float32) ([]int32, bool) {
+// columnsFrom yields the columns whose bound reaches a threshold.
+func columnsFrom(upper []float32, threshold float32) func(yield func(int) bool) {
 	below := math.Nextafter32(threshold, float32(math.Inf(-1)))
-	for i := 0; ; i++ {
-		if i = active.f32.above(upper, i, below); i == len(upper) {
-			break
-		}
-		if len(picked) == maxPicked {
-			return picked, false
-		}
-		picked = append(picked, int32(i))
-	}
-	slices.SortFunc(picked, func(a, b int32) int { return cmp.Compare(upper[b], upper[a]) })
-	return picked, true
-}
-
-// share computes the columns that share bound i of row r.
-func (t *screenTask) share(r, i int, best *Candidate) {
-	first := i/16*screenBlock + i%16
-	for n := first; n < min(first+screenBlock, t.c.w.N); n += 16 {
-		if t.skip != nil {
-			if _, skip := slices.BinarySearch(t.skip[r], int32(n)); skip {
-				continue
+	return func(yield func(int) bool) {
+		for i := 0; ; i++ {
+			if i = active.f32.above(upper, i, below); i == len(upper) || !yield(i) {
+				return
 			}
 		}
-		if y := t.e.DotS8(t.a, r, t.c.w, n, t.bias); y > best.Score || y == best.Score && int32(n) < best.Index {
-			*best = Candidate{int32(n), y}
+	}
+}
+
+// skipped returns the columns n0..n1 that row r leaves out.
+func (t *screenTask) skipped(r, n0, n1 int) []int32 {
+	if t.skip == nil {
+		return nil
+	}
+	from, _ := slices.BinarySearch(t.skip[r], int32(n0))
+	to, _ := slices.BinarySearch(t.skip[r], int32(n1))
+	return t.skip[r][from:to]
+}
+
+// compute computes column n of row r, unless it is left out.
+func (t *screenTask) compute(f *found, r, n int) {
+	if len(t.skipped(r, n, n+1)) > 0 {
+		return
+	}
+	if y := t.e.DotS8(t.a, r, t.c.w, n, t.bias); y > f.best.Score || y == f.best.Score && int32(n) < f.best.Index {
+		f.best = Candidate{int32(n), y}
+	}
+}
+
+// pays drops what can't be as large as what any thread computed, and reports
+// whether little is left.
+func (t *screenTask) pays() bool {
+	m, left := t.a.Rows, 0
+	for r := range m {
+		t.known = append(t.known, t.merged(r).Score)
+	}
+	for i := range t.found {
+		f := &t.found[i]
+		less := func(b bounded) bool { return b.upper < t.known[i%m] }
+		f.columns, f.chunks = slices.DeleteFunc(f.columns, less), slices.DeleteFunc(f.chunks, less)
+		left += len(f.columns) + chunkPrice*len(f.chunks)
+	}
+	return left <= screenMost
+}
+
+// settleTask computes what may be as large as what is known.
+type settleTask screenTask
+
+// Do takes what one thread found of one row.
+func (s *settleTask) Do(thread, i int) {
+	t := (*screenTask)(s)
+	r, f := i%t.a.Rows, &t.found[i]
+	for _, b := range f.columns {
+		t.settle(f, r, int(b.column), b.upper)
+	}
+	for _, b := range f.chunks {
+		n0 := int(b.column)
+		n1 := min(n0+screenChunk, t.c.w.N)
+		dots, upper := t.scratch(thread, 1)
+		dots, upper = dots[:n1-n0], upper[:n1-n0]
+		t.dots(dots, r, 1, n0, n1)
+		t.leaveOut(dots, r, n0)
+		t.bounds(upper, r, n0, dots, 0)
+		for i := range columnsFrom(upper, t.known[r]) {
+			t.settle(f, r, n0+i, upper[i])
 		}
 	}
+}
+
+// settle computes column n of row r if it may be as large as the best.
+func (t *screenTask) settle(f *found, r, n int, upper float32) {
+	if upper >= f.best.Score {
+		t.compute(f, r, n)
+	}
+}
+
+// merged returns the largest product of row r.
+func (t *screenTask) merged(r int) Candidate {
+	best := none
+	for thread := range t.e.threads {
+		if c := t.found[thread*t.a.Rows+r].best; c.Score > best.Score || c.Score == best.Score && c.Index < best.Index {
+			best = c
+		}
+	}
+	return best
 }

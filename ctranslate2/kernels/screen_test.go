@@ -133,7 +133,7 @@ func TestBounds(t *testing.T) {
 			x[r.IntN(k)] *= float32(1 + round) // what stands out makes the others small
 			e.Quantize(&q, x, k, 1, k, false)
 			bias := randomFloats(r, n)
-			y, upper, dots := make([]float32, n), inGuarded(t, make([]float32, (n+screenBlock-1)/screenBlock*16)), make([]int32, n+coarseColumns)
+			y, upper, dots := make([]float32, n), inGuarded(t, make([]float32, n)), make([]int32, n+coarseColumns)
 			e.LinearS8(y, n, &q, w, &Epilogue{Bias: bias})
 			task := screenTask{e: e, a: &q, c: c, bias: bias}
 			if !task.prepare() {
@@ -142,14 +142,22 @@ func TestBounds(t *testing.T) {
 			for p := range w.panels() {
 				active.s8.coarse.dots(dots[p*coarseColumns:], 0, task.signed, task.lds, 1, c.panel(p), c.depth)
 			}
-			lower := active.s8.coarse.bounds(upper, dots[:n], c.factor, c.radius, bias, &task.rows[0])
+			floor := y[r.IntN(n)]
+			top, reached := active.s8.coarse.bounds(upper, inGuarded(t, dots[:n]), c.factor, c.radius, bias, &task.rows[0], floor)
 			for i := range y {
-				if bound := upper[i/screenBlock*16+i%16]; y[i] > bound {
-					t.Fatalf("round %d: column %d is %v, over its bound %v", round, i, y[i], bound)
+				if y[i] > upper[i] {
+					t.Fatalf("round %d: column %d is %v, over its bound %v", round, i, y[i], upper[i])
 				}
 			}
-			if top := slices.Max(y); lower > top {
-				t.Fatalf("round %d: a product should be at least %v, the largest is %v", round, lower, top)
+			if want := slices.Max(upper); top != want {
+				t.Fatalf("round %d: the largest bound is %v, want %v", round, top, want)
+			}
+			want := 0
+			for range columnsFrom(upper, floor) {
+				want++
+			}
+			if reached != want {
+				t.Fatalf("round %d: %d bounds are at least %v, want %d", round, reached, floor, want)
 			}
 		}
 	})

@@ -94,10 +94,10 @@ func coarseDots_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 func coarseDots_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
-func coarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
+func coarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
 
 //go:noescape
-func coarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32
+func coarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
 
 //go:noescape
 func panelS8_1(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, pf uintptr, pfstep uintptr)

@@ -163,96 +163,60 @@ func coarseDots(mr int) {
 	RET()
 }
 
-// coarseBlock is how many columns share 16 bounds: each is that of every 16th.
-const coarseBlock = 128
-
-// coarseBounds generates the most that products may be, of which each 128 columns
-// share 16 in upper, and returns the largest of the least that they may be. A
-// column's product is y = (dot - shift)·factor·inverse (+ bias), give or take
-// radius·reach + (|y| + |bias|)·slack + least.
+// coarseBounds generates the most that products may be, and returns the largest
+// of them and how many are at least floor. A column's product is y = (dot - shift)·factor·inverse (+ bias), give or
+// take radius·reach + (|y| + |bias|)·slack + least.
 func coarseBounds(biased bool) {
 	name := "coarseBounds"
 	if biased {
 		name += "Bias"
 	}
-	TEXT(name, NOSPLIT, "func(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32")
+	TEXT(name, NOSPLIT, "func(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)")
 	Pragma("noescape")
-	upper, n := gp("upper"), gp("n")
-	b := bounds{dot: gp("dot"), factor: gp("factor"), radius: gp("radius")}
-	pointers := []reg.GPVirtual{b.dot, b.factor, b.radius}
+	upper, dot, n, factor, radius := gp("upper"), gp("dot"), gp("n"), gp("factor"), gp("radius")
+	pointers := []reg.GPVirtual{upper, dot, factor, radius}
 	if biased {
 		pointers = append(pointers, gp("bias"))
-		b.bias = pointers[3:]
 	}
-	b.shift, b.inverse, b.reach, b.slack, b.least = broadcast("shift"), broadcast("inverse"), broadcast("reach"), broadcast("slack"), broadcast("least")
-	b.abs, b.lowest = constant(0x7fffffff), constant(0xff800000) // -Inf
-	b.lower, b.upper = ZMM(), ZMM()
-	VMOVAPS(b.lowest, b.lower)
-	blocks := GP64()
-	MOVQ(n, blocks)
-	SHRQ(imm(7), blocks)
-	JZ(label(name + "_tail"))
-	Label(name + "_block")
-	VMOVAPS(b.lowest, b.upper)
-	for i := 0; i < coarseBlock; i += 16 {
-		b.step(4*i, nil)
-	}
-	VMOVUPS(b.upper, mem{Base: upper})
-	ADDQ(imm(64), upper)
-	for _, p := range pointers {
-		ADDQ(operand.I32(4*coarseBlock), p)
-	}
-	DECQ(blocks)
-	JNZ(label(name + "_block"))
-	Label(name + "_tail")
-	ANDQ(imm(coarseBlock-1), n)
-	JZ(label(name + "_done"))
-	VMOVAPS(b.lowest, b.upper)
-	loop16(name+"_rest", n, func(mask *reg.OpmaskVirtual) { b.step(0, mask) }, func() {
+	shift, inverse, reach, slack, least, floor := broadcast("shift"), broadcast("inverse"), broadcast("reach"), broadcast("slack"), broadcast("least"), broadcast("floor")
+	abs, top := constant(0x7fffffff), constant(0xff800000) // -Inf
+	reached, hits, some := GP64(), GP64(), K()
+	XORQ(reached, reached)
+	loop16(name, n, func(mask *reg.OpmaskVirtual) {
+		y, margin := loadPS(mem{Base: dot}, mask), ZMM()
+		VCVTDQ2PS(y, y)
+		VSUBPS(shift, y, y)
+		VMULPS(loadPS(mem{Base: factor}, mask), y, y)
+		VMULPS(inverse, y, y)
+		VANDPS(abs, y, margin)
+		VFMADD213PS(least, slack, margin)
+		VFMADD231PS(loadPS(mem{Base: radius}, mask), reach, margin)
+		if biased {
+			b := loadPS(mem{Base: pointers[4]}, mask)
+			VADDPS(b, y, y)
+			VANDPS(abs, b, b)
+			VFMADD231PS(slack, b, margin)
+		}
+		VADDPS(margin, y, y)
+		storePS(y, mem{Base: upper}, mask)
+		if mask != nil {
+			VMAXPS(y, top, *mask, top)
+			VCMPPS(imm(29), floor, y, *mask, some) // y >= floor
+		} else {
+			VMAXPS(y, top, top)
+			VCMPPS(imm(29), floor, y, some)
+		}
+		KMOVW(some, hits.As32())
+		POPCNTQ(hits, hits)
+		ADDQ(hits, reached)
+	}, func() {
 		for _, p := range pointers {
 			ADDQ(imm(64), p)
 		}
 	})
-	VMOVUPS(b.upper, mem{Base: upper})
-	Label(name + "_done")
-	maxLanes(b.lower)
-	Store(b.lower.AsX(), ReturnIndex(0))
+	maxLanes(top)
+	Store(top.AsX(), ReturnIndex(0))
+	Store(reached, ReturnIndex(1))
 	VZEROUPPER()
 	RET()
-}
-
-// bounds holds the registers of coarseBounds.
-type bounds struct {
-	dot, factor, radius                 reg.GPVirtual
-	bias                                []reg.GPVirtual
-	shift, inverse, reach, slack, least reg.VecVirtual
-	abs, lowest, lower, upper           reg.VecVirtual
-}
-
-// step takes 16 columns, or what mask leaves of them.
-func (b *bounds) step(disp int, mask *reg.OpmaskVirtual) {
-	y, margin := loadPS(mem{Base: b.dot, Disp: disp}, mask), ZMM()
-	VCVTDQ2PS(y, y)
-	VSUBPS(b.shift, y, y)
-	VMULPS(loadPS(mem{Base: b.factor, Disp: disp}, mask), y, y)
-	VMULPS(b.inverse, y, y)
-	VANDPS(b.abs, y, margin)
-	VFMADD213PS(b.least, b.slack, margin)
-	VFMADD231PS(loadPS(mem{Base: b.radius, Disp: disp}, mask), b.reach, margin)
-	for _, p := range b.bias {
-		v := loadPS(mem{Base: p, Disp: disp}, mask)
-		VADDPS(v, y, y)
-		VANDPS(b.abs, v, v)
-		VFMADD231PS(b.slack, v, margin)
-	}
-	v := ZMM()
-	VADDPS(margin, y, v)
-	VSUBPS(margin, y, y)
-	if mask != nil {
-		VMAXPS(v, b.upper, *mask, b.upper)
-		VMAXPS(y, b.lower, *mask, b.lower)
-		return
-	}
-	VMAXPS(v, b.upper, b.upper)
-	VMAXPS(y, b.lower, b.lower)
 }

@@ -159,61 +159,57 @@ func (t *instructions) coarseDots(mr int) {
 	end()
 }
 
-// coarseBlock is how many columns share 16 bounds: each is that of every 16th.
-const coarseBlock = 128
-
-// coarseBounds generates the most that products may be, of which each 128
-// columns of 128·blocks share 16 in upper, and returns the largest of the least
-// that they may be. A column's product is y = (dot - shift)·factor·inverse
-// (+ bias), give or take radius·reach + (|y| + |bias|)·slack + least.
+// coarseBounds generates the most that products may be, and returns the largest
+// of them and how many are at least floor. A column's product is y = (dot - shift)·factor·inverse (+ bias), give or
+// take radius·reach + (|y| + |bias|)·slack + least.
 func coarseBounds(biased bool) {
 	name := "avx2CoarseBounds"
 	if biased {
 		name += "Bias"
 	}
-	text(name, "func(upper *float32, dot *int32, blocks int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32) float32")
-	upper, blocks := gp("upper"), gp("blocks")
-	dot, factor, radius := gp("dot"), gp("factor"), gp("radius")
-	pointers := []reg.GPVirtual{dot, factor, radius}
+	text(name, "func(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)")
+	upper, dot, n, factor, radius := gp("upper"), gp("dot"), gp("n"), gp("factor"), gp("radius")
+	pointers := []reg.GPVirtual{upper, dot, factor, radius}
 	if biased {
 		pointers = append(pointers, gp("bias"))
 	}
-	shift, inverse, reach, slack, least := broadcast("shift"), broadcast("inverse"), broadcast("reach"), broadcast("slack"), broadcast("least")
-	abs, lower := constant(0x7fffffff), constant(0xff800000) // -Inf
-	tops := []reg.VecVirtual{YMM(), YMM()}
-	Label(name + "_block")
-	for i := range coarseBlock / 8 {
-		y, margin := YMM(), YMM()
-		VCVTDQ2PS(mem{Base: dot, Disp: 32 * i}, y)
+	shift, inverse, reach, slack, least, floor := broadcast("shift"), broadcast("inverse"), broadcast("reach"), broadcast("slack"), broadcast("least"), broadcast("floor")
+	abs, top, lowest := constant(0x7fffffff), constant(0xff800000), constant(0xff800000) // -Inf
+	reached, hits, some := GP64(), GP64(), YMM()
+	XORQ(reached, reached)
+	loop8(name, n, func(mask *reg.VecVirtual) {
+		y, margin := loadPS(mem{Base: dot}, mask), YMM()
+		VCVTDQ2PS(y, y)
 		VSUBPS(shift, y, y)
-		VMULPS(mem{Base: factor, Disp: 32 * i}, y, y)
+		VMULPS(loadPS(mem{Base: factor}, mask), y, y)
 		VMULPS(inverse, y, y)
 		VANDPS(abs, y, margin)
 		VFMADD213PS(least, slack, margin)
-		VFMADD231PS(mem{Base: radius, Disp: 32 * i}, reach, margin)
-		v := YMM()
+		VFMADD231PS(loadPS(mem{Base: radius}, mask), reach, margin)
 		if biased {
-			VMOVUPS(mem{Base: pointers[3], Disp: 32 * i}, v)
-			VADDPS(v, y, y)
-			VANDPS(abs, v, v)
-			VFMADD231PS(slack, v, margin)
+			b := loadPS(mem{Base: pointers[4]}, mask)
+			VADDPS(b, y, y)
+			VANDPS(abs, b, b)
+			VFMADD231PS(slack, b, margin)
 		}
-		VADDPS(margin, y, v)
-		if i < 2 {
-			VMOVAPS(v, tops[i])
+		VADDPS(margin, y, y)
+		if mask != nil {
+			VMASKMOVPS(y, *mask, mem{Base: upper})
+			VBLENDVPS(*mask, y, lowest, y)
 		} else {
-			VMAXPS(v, tops[i%2], tops[i%2])
+			VMOVUPS(y, mem{Base: upper})
 		}
-		VSUBPS(margin, y, y)
-		VMAXPS(y, lower, lower)
-	}
-	VMOVUPS(tops[0], mem{Base: upper})
-	VMOVUPS(tops[1], mem{Base: upper, Disp: 32})
-	spread(64, upper)
-	spread(4*coarseBlock, pointers...)
-	DECQ(blocks)
-	JNZ(label(name + "_block"))
-	maxLanes(lower)
-	Store(lower.AsX(), ReturnIndex(0))
+		VMAXPS(y, top, top)
+		VCMPPS(imm(29), floor, y, some) // y >= floor
+		if mask != nil {
+			VANDPS(*mask, some, some)
+		}
+		VMOVMSKPS(some, hits.As32())
+		POPCNTQ(hits, hits)
+		ADDQ(hits, reached)
+	}, func() { spread(32, pointers...) })
+	maxLanes(top)
+	Store(top.AsX(), ReturnIndex(0))
+	Store(reached, ReturnIndex(1))
 	end()
 }
