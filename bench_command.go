@@ -25,6 +25,7 @@ func runBench(ctx context.Context, args []string, std stdio) error {
 	fs.IntVar(&o.SourceTokens, "source-tokens", 32, "source tokens of a sentence")
 	fs.IntVar(&o.TargetTokens, "target-tokens", 32, "target tokens of a sentence, decoded exactly")
 	fs.StringVar(&o.ComputeType, "compute-type", "int8", "int8, float32, …")
+	fs.BoolVar(&o.WholeLayer, "whole-layer", false, "read the whole output layer at every step, without a coarse copy")
 	fs.IntVar(&o.Runs, "runs", 3, "runs, of which the median is reported")
 	if err := fs.Parse(args); err != nil {
 		return err

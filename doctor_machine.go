@@ -39,8 +39,9 @@ func cpuFeatures() string {
 
 func machineCPUs() int { return runtime.NumCPU() }
 
-// workBytes is what the service needs besides the models: texts, keys and values, caches.
-const workBytes = 300 << 20
+// workBytes is what the service needs besides the models: texts, keys and values, caches, a coarse copy of the output
+// layer.
+const workBytes = 450 << 20
 
 // checkMemory compares the models with the memory that the process may use.
 func (d *doctor) checkMemory(m foundModels) {

@@ -18,7 +18,8 @@ type Options struct {
 	SourceTokens int // of each sentence, with the special ones
 	TargetTokens int // decoded, exactly
 	ComputeType  string
-	Runs         int // the median of several runs is reported; 0: 3
+	WholeLayer   bool // no coarse copy of the output layer
+	Runs         int  // the median of several runs is reported; 0: 3
 }
 
 // Report is what Run measured. Times are medians over the runs.
@@ -61,7 +62,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		o.Runs = 3
 	}
 	start := time.Now()
-	t, err := ctranslate2.Open(o.Model, ctranslate2.Options{ComputeType: o.ComputeType, Threads: o.Threads})
+	t, err := ctranslate2.Open(o.Model, o.runtime())
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +91,14 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	r.PeakInt8 = kernels.PeakS8(m.exec)
 	r.fill(runs, t.StepBytes(o.BeamSize*o.Sentences, o.BeamSize == 1))
 	return r, nil
+}
+
+func (o *Options) runtime() ctranslate2.Options {
+	r := ctranslate2.Options{ComputeType: o.ComputeType, Threads: o.Threads}
+	if o.WholeLayer {
+		r.CoarseBytes = -1
+	}
+	return r
 }
 
 // batch makes the sentences. They are as long as asked for, with the special

@@ -4,8 +4,10 @@
     make build && python bench/http_load.py --clients 1 4 16 32
 
 The model has NLLB's 600M shape and random weights, changed in one place: the
-position encoding of step --answer + 1 points to the end token, so that every
-answer has exactly --answer tokens, on both sides.
+position encoding of each step leans towards a word of its own, and that of step
+--answer + 1 towards the end token. So every answer has --answer tokens, all
+different, on both sides. Random weights alone repeat themselves, and Sema would
+decode again what looks like a loop.
 """
 
 import argparse
@@ -24,6 +26,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORDS = 3000  # the tokenizer knows ▁w0 .. ▁w2999
+LEAN = 0.03  # of the word's embedding; at 0.005 other words win
 
 
 def variables(data):
@@ -53,16 +56,18 @@ def prepare(a):
     from sentencepiece import sentencepiece_model_pb2 as pb
 
     subprocess.run([a.sema, "bench", "--json", "--runs", "1", "--shape", "nllb-600m", "--cache", a.cache, "--target-tokens", "2"], check=True, capture_output=True)
-    folder = os.path.join(a.cache, f"nllb-600m-http-{a.answer}")
+    folder = os.path.join(a.cache, f"nllb-600m-answers-{a.answer}")
     if os.path.exists(os.path.join(folder, "sentencepiece.bpe.model")):
         return folder
     shutil.copytree(os.path.join(a.cache, "nllb-600m-int8"), folder, dirs_exist_ok=True)
     with open(os.path.join(folder, "model.bin"), "r+b") as f, mmap.mmap(f.fileno(), 0) as data:
         where = {name: (shape, at) for name, shape, _, at in variables(data)}
-        (_, d), at = where["decoder/embeddings/weight"]
-        end = np.frombuffer(data[at + 2 * d:at + 3 * d], dtype=np.int8).astype(np.float32)
-        at = where["decoder/position_encodings/encodings"][1] + 4 * d * (a.answer + 1)
-        data[at:at + 4 * d] = (end * 100).astype("<f4").tobytes()
+        (_, d), weights = where["decoder/embeddings/weight"]
+        positions = where["decoder/position_encodings/encodings"][1]
+        for step in range(1, a.answer + 2):
+            token = 2 if step > a.answer else WORDS + 7919 * step % 200000
+            row = np.frombuffer(data[weights + token * d:weights + (token + 1) * d], dtype=np.int8).astype(np.float32)
+            data[positions + 4 * d * step:positions + 4 * d * (step + 1)] = (row * LEAN).astype("<f4").tobytes()
     m = pb.ModelProto()
     for piece, kind in [("<unk>", 2), ("<s>", 3), ("</s>", 3)] + [(f"▁w{i}", 1) for i in range(WORDS)] + [("▁", 1)] + [(c, 1) for c in "w0123456789"]:
         p = m.pieces.add()
@@ -115,7 +120,7 @@ def peer(a, folder):
     return Service([sys.executable, "-m", "uvicorn", "peer:app", "--app-dir", HERE, "--port", str(port), "--log-level", "error"], {"MODEL": folder, "THREADS": str(a.threads)}, port)
 
 
-def load(port, clients, seconds, words):
+def load(port, clients, seconds, words, answer):
     """Requests a second, and the latencies, of some clients for some seconds."""
     times, errors, until = [], [], time.perf_counter() + seconds
 
@@ -128,7 +133,7 @@ def load(port, clients, seconds, words):
             c.request("POST", "/translate", json.dumps({"text": text, "source_language": "eng_Latn", "target_language": "swh_Latn"}), {"Content-Type": "application/json"})
             r = c.getresponse()
             body = r.read()
-            if r.status != 200:
+            if r.status != 200 or json.loads(body)["translated_text"].count("w") != answer:
                 errors.append(body)
                 return
             times.append(time.perf_counter() - start)
@@ -161,9 +166,9 @@ def main():
     for _ in range(a.runs):
         for name, start in (("sema", sema), ("peer", peer)):
             service = start(a, folder)
-            load(service.port, 1, 2, a.words)  # warm up
+            load(service.port, 1, 2, a.words, a.answer)  # warm up
             for n in a.clients:
-                rows[n][name].append(load(service.port, n, a.seconds, a.words))
+                rows[n][name].append(load(service.port, n, a.seconds, a.words, a.answer))
             service.stop()
     print(f"texts of {a.words + 2} tokens, answers of {a.answer}, {a.threads} threads, {a.runs} runs of {a.seconds:.0f} s")
     print("{:>8}  {:>30}  {:>30}  {:>10} {:>10}".format("clients", "sema: req/s, p50 s, p95 s", "peer: req/s, p50 s, p95 s", "req/s", "p95"))

@@ -15,8 +15,9 @@ import (
 	"strings"
 )
 
-// A Shape is the size of a model. Its weights are random: speed does not
-// depend on them.
+// A Shape is the size of a model. Its weights are random: the speed of all but
+// greedy decoding does not depend on them, and with random weights the best token
+// stands out less than with trained ones.
 type Shape struct {
 	Name    string
 	Model   int // d

@@ -14,9 +14,16 @@ import (
 // errMemory: the models would not fit in what the process may take.
 var errMemory = errors.New("reload: not enough memory")
 
-// headroom is memory that the models need besides their files: work space,
-// vocabularies.
-const headroom = 64 << 20
+// Models need memory besides their files: for work space and vocabularies, and
+// for a coarse copy of the output layer, which takes less than half of their size
+// and at most coarseMost.
+const (
+	headroom   = 64 << 20
+	coarseMost = 144 << 20
+)
+
+// needed is what models of a size take.
+func needed(size int64) int64 { return size + headroom + min(size/2, coarseMost) }
 
 // memory refuses models that don't fit. Page cache counts as free, but for the
 // files that serve: they are mapped, and have to stay beside the new ones.
@@ -26,9 +33,9 @@ func (a *attempt) memory(g *generation) error {
 		return nil
 	}
 	now := a.c.serving()
-	need := g.size() + headroom
+	need := needed(g.size())
 	if g == nil { // not here yet: likely as large as what serves
-		need = now.size() + headroom
+		need = needed(now.size())
 	}
 	if !a.c.opts.Replace {
 		need += now.size()
