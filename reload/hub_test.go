@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	logtest "github.com/sirupsen/logrus/hooks/test"
+
 	"github.com/sematech/sema/demo"
 	"github.com/sematech/sema/hub/hubtest"
 	"github.com/sematech/sema/modelstore"
@@ -148,6 +150,35 @@ func TestOfflineStartMakesNoRequest(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	if n := len(h.Requests()); n > 0 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// TestTheSameFailureIsLoggedOnce: a poll that finds what the one before found is
+// no news, an operator's reload that fails is.
+func TestTheSameFailureIsLoggedOnce(t *testing.T) {
+	h := hubtest.New(t)
+	o := onHub(t, h)
+	log, lines := logtest.NewNullLogger()
+	o.Log, o.Hub.Offline = log, true // nothing is cached
+	failures := func() (n int) {
+		for _, line := range lines.AllEntries() {
+			if line.Message == "reload_failed" {
+				n++
+			}
+		}
+		return n
+	}
+	r := run(t, o)
+	r.until("the start has failed", func() bool { return failures() == 1 })
+	for range 3 {
+		r.ask(modelstore.Request{Trigger: "poll"}, "failed")
+	}
+	if n := failures(); n != 1 {
+		t.Errorf("%d lines after polls that found the same", n)
+	}
+	r.ask(modelstore.Request{Trigger: "admin"}, "failed")
+	if n := failures(); n != 2 {
+		t.Errorf("%d lines after an operator's reload", n)
 	}
 }
 

@@ -113,7 +113,7 @@ func (a *attempt) tell(err error) error {
 		at := &stepError{stepOpen, err}
 		errors.As(err, &at)
 		a.outcome.Result, a.outcome.Step, a.outcome.Error = failed, at.step, err.Error()
-		a.log().WithFields(logrus.Fields{"step": at.step, "seconds": a.outcome.Seconds}).WithError(err).Error("reload_failed")
+		a.log().WithFields(logrus.Fields{"step": at.step, "seconds": a.outcome.Seconds}).WithError(err).Log(a.level(), "reload_failed")
 		err = fmt.Errorf("%w at step %s: %w", modelstore.ErrReloadFailed, at.step, err)
 	}
 	a.c.opts.Metrics.Reload(a.request.Trigger, a.outcome.Result, a.outcome.Step)
@@ -121,6 +121,16 @@ func (a *attempt) tell(err error) error {
 		Trigger: a.request.Trigger, Step: stepDone, Result: a.outcome.Result, Revision: a.outcome.Revision, Error: a.outcome.Error, Seconds: a.outcome.Seconds,
 	})
 	return err
+}
+
+// level is that of the log line of a failure. What polling finds again and again
+// while a Hub is away is no news.
+func (a *attempt) level() logrus.Level {
+	f, known := a.c.failure(a.outcome.Revision)
+	if known && a.request.Trigger == "poll" && f.step == a.outcome.Step && f.reason == a.outcome.Error {
+		return logrus.DebugLevel
+	}
+	return logrus.ErrorLevel
 }
 
 // idleAgain notes that no attempt is under way, and whether the last one is to
