@@ -27,6 +27,7 @@ type decoder struct {
 
 	coarse       *kernels.CoarseS8 // of the projection, or nil
 	coarseMemory []byte
+	coarseBytes  int // the size of the copy, also after Close
 
 	alignmentLayer, alignmentHeads int // whose attention is returned
 }

@@ -26,9 +26,11 @@ func (c *decoder) addCoarse(e *kernels.Executor, limit int) {
 	}
 	adviseHuge(memory)
 	c.coarseMemory = memory
-	if c.coarse = e.Coarsen(w, memory); c.coarse == nil {
+	if c.coarse = e.Coarsen(w, c.projection.bias, memory); c.coarse == nil {
 		_ = c.freeCoarse()
+		return
 	}
+	c.coarseBytes = n
 }
 
 func (c *decoder) freeCoarse() error {
@@ -66,14 +68,14 @@ func (c *decoder) screen(w *decoderWorkspace, queries []*logitsQuery, in *input)
 	}
 	s.prepare(queries)
 	x := in.quantize(w.exec, c.projection)
-	if !w.exec.ArgMaxS8(s.best, x, c.coarse, c.projection.bias, s.skip) {
+	if !w.exec.ArgMaxS8(s.best, x, c.coarse, s.skip) {
 		s.failed = min(2*s.failed+1, maxScreenWait)
 		s.wait = s.failed
 		return false
 	}
 	s.failed = 0
 	for i, q := range queries {
-		c.amend(w, x, i, q, &s.best[i])
+		c.amend(x, i, q, &s.best[i])
 		q.top, q.logTotal = append(q.top[:0], s.best[i]), 0
 	}
 	return true
@@ -97,12 +99,12 @@ func (s *screenWorkspace) prepare(queries []*logitsQuery) {
 }
 
 // amend compares best, of row i, with the tokens whose logits are penalized.
-func (c *decoder) amend(w *decoderWorkspace, x *kernels.QuantizedRows, i int, q *logitsQuery, best *kernels.Candidate) {
+func (c *decoder) amend(x *kernels.QuantizedRows, i int, q *logitsQuery, best *kernels.Candidate) {
 	for _, e := range q.edits {
 		if e.penalty == 0 || int(e.id) >= c.projection.n {
 			continue
 		}
-		logit := [1]float32{w.exec.DotS8(x, i, c.projection.s8, int(e.id), c.projection.bias)}
+		logit := [1]float32{kernels.DotS8(x, i, c.projection.s8, int(e.id), c.projection.bias)}
 		logitEdits{e}.apply(logit[:], int(e.id))
 		if y := logit[0]; y > best.Score || y == best.Score && e.id < best.Index {
 			*best = kernels.Candidate{Index: e.id, Score: y}

@@ -390,8 +390,8 @@ func replaceUnknowns(tokens, source []string, attention [][]float32, unk string)
 func (t *Translator) StepBytes(rows int, greedy bool) int64 {
 	d := t.model.decoder
 	total := int64(rows) * d.embeddings.bytes() / int64(d.embeddings.n)
-	if greedy && d.coarse != nil {
-		total += int64(len(d.coarseMemory))
+	if greedy && d.coarseBytes > 0 {
+		total += int64(d.coarseBytes)
 	} else {
 		total += d.projection.bytes()
 	}

@@ -15,6 +15,7 @@ import "math"
 // out.
 type CoarseS8 struct {
 	w      *S8Weights
+	bias   []float32 // [N] or nil
 	depth  int       // K rounded up to a whole number of levelled groups
 	levels []byte    // [panels][depth/4][64]: two rows a byte
 	factor []float32 // [N] step/scale
@@ -69,17 +70,22 @@ func (w *S8Weights) depth() int { return (w.K + coarseGroup - 1) / coarseGroup *
 // panels is how many panels the rows of w fill.
 func (w *S8Weights) panels() int { return (w.N + coarseColumns - 1) / coarseColumns }
 
-// Coarsen makes the coarse copy of w in memory of CoarseBytes, aligned to 64. It
-// returns nil if the scales of w are not fit for bounds: a damaged model's.
-func (e *Executor) Coarsen(w *S8Weights, memory []byte) *CoarseS8 {
-	for _, s := range w.Scale {
-		if !(s > 1e-15 && s < 1e15) {
+// boundable reports whether bounds hold for rows of this scale: whatever they are
+// multiplied with stays within float32.
+func boundable(scale float32) bool { return scale > 1e-12 && scale < 1e12 }
+
+// Coarsen makes the coarse copy of w, whose products get a bias or nil, in memory
+// of CoarseBytes, aligned to 64. It returns nil if the numbers are not fit for
+// bounds: a damaged model's.
+func (e *Executor) Coarsen(w *S8Weights, bias []float32, memory []byte) *CoarseS8 {
+	for i, s := range w.Scale {
+		if !boundable(s) || bias != nil && !(math.Abs(float64(bias[i])) < 1e15) {
 			return nil
 		}
 	}
 	levels := w.levelBytes()
 	rest := floats(memory[levels : levels+8*w.N])
-	t := &coarsenTask{e, &CoarseS8{w: w, depth: w.depth(), levels: memory[:levels], factor: rest[:w.N], radius: rest[w.N:]}}
+	t := &coarsenTask{e, &CoarseS8{w: w, bias: bias, depth: w.depth(), levels: memory[:levels], factor: rest[:w.N], radius: rest[w.N:]}}
 	e.Parallel(w.panels(), t)
 	return t.c
 }

@@ -42,6 +42,7 @@ type found struct {
 	likely  float32   // the largest bound whose column was computed
 	columns []bounded // those that may be as large
 	chunks  []bounded // the first columns of chunks where too many may be
+	single  singleS8
 }
 
 // screenTask finds the columns with the largest products.
@@ -49,7 +50,6 @@ type screenTask struct {
 	e      *Executor
 	a      *QuantizedRows
 	c      *CoarseS8
-	bias   []float32
 	skip   [][]int32
 	signed []int8 // [Rows][lds]
 	lds    int    // not all rows in the same sets of the cache
@@ -65,10 +65,13 @@ type screenTask struct {
 // coarse weights, and the weights of those columns that may be the largest: the
 // results are those of LinearS8. It reports false, and best means nothing, where
 // too many may be for this to pay, or the numbers are beyond its bounds.
-func (e *Executor) ArgMaxS8(best []Candidate, a *QuantizedRows, c *CoarseS8, bias []float32, skip [][]int32) bool {
+func (e *Executor) ArgMaxS8(best []Candidate, a *QuantizedRows, c *CoarseS8, skip [][]int32) bool {
+	if a.Rows == 0 {
+		return true
+	}
 	t := &e.screen
-	t.e, t.a, t.c, t.bias, t.skip = e, a, c, bias, skip
-	defer func() { t.a, t.c, t.bias, t.skip = nil, nil, nil, nil }()
+	t.e, t.a, t.c, t.skip = e, a, c, skip
+	defer func() { t.a, t.c, t.skip = nil, nil, nil }()
 	if !t.prepare() {
 		return false
 	}
@@ -91,13 +94,10 @@ func (t *screenTask) prepare() bool {
 	t.signed = int8s(grow(&t.memory, m*t.lds))
 	t.rows = slices.Grow(t.rows[:0], m)[:m]
 	for r := range m {
-		if inverse := t.a.InvScale[r]; !(inverse > 1e-15 && inverse < 1e15) {
+		if !boundable(t.a.InvScale[r]) {
 			return false
 		}
 		t.rows[r] = t.sign(r)
-	}
-	if slices.ContainsFunc(t.bias, func(b float32) bool { return !(math.Abs(float64(b)) < 1e15) }) {
-		return false
 	}
 	t.reset(m * t.e.threads)
 	return true
@@ -117,15 +117,16 @@ func (t *screenTask) sign(r int) screenRow {
 	return screenRow{7.5 * float32(sum), inverse, float32(math.Sqrt(float64(squares)) * float64(inverse) * (1 + 1e-6))}
 }
 
-// reset makes room for what is found, n times.
+// reset makes room for what is found, n times, and keeps the memory of more.
 func (t *screenTask) reset(n int) {
+	t.found = t.found[:cap(t.found)]
 	for len(t.found) < n {
 		t.found = append(t.found, found{})
 	}
 	t.found = t.found[:n]
 	for i := range t.found {
 		f := &t.found[i]
-		*f = found{none, none.Score, f.columns[:0], f.chunks[:0]}
+		*f = found{best: none, likely: none.Score, columns: f.columns[:0], chunks: f.chunks[:0]}
 	}
 	t.known = t.known[:0]
 	t.next.Store(0)
@@ -201,8 +202,8 @@ func (t *screenTask) leaveOut(dots []int32, r, n0 int) {
 func (t *screenTask) bounds(upper []float32, r, n0 int, dots []int32, floor float32) (float32, int) {
 	n1 := n0 + len(dots)
 	var bias []float32
-	if t.bias != nil {
-		bias = t.bias[n0:n1]
+	if t.c.bias != nil {
+		bias = t.c.bias[n0:n1]
 	}
 	return active.s8.coarse.bounds(upper, dots, t.c.factor[n0:n1], t.c.radius[n0:n1], bias, &t.rows[r], floor)
 }
@@ -241,7 +242,7 @@ func (t *screenTask) compute(f *found, r, n int) {
 	if len(t.skipped(r, n, n+1)) > 0 {
 		return
 	}
-	if y := t.e.DotS8(t.a, r, t.c.w, n, t.bias); y > f.best.Score || y == f.best.Score && int32(n) < f.best.Index {
+	if y := f.single.dot(t.a, r, t.c.w, n, t.c.bias); y > f.best.Score || y == f.best.Score && int32(n) < f.best.Index {
 		f.best = Candidate{int32(n), y}
 	}
 }

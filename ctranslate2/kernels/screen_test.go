@@ -76,11 +76,11 @@ func TestArgMaxS8(t *testing.T) {
 				w, _ := trained(r, c.n, c.k, c.outliers)
 				w.Data, w.Scale = inGuarded(t, w.Data), inGuarded(t, w.Scale)
 				e.Compensate(w)
-				coarse := e.Coarsen(w, fenced[byte](t, CoarseBytes(w)))
 				var bias []float32
 				if c.biased {
 					bias = inGuarded(t, randomFloats(r, c.n))
 				}
+				coarse := e.Coarsen(w, bias, fenced[byte](t, CoarseBytes(w)))
 				x := make([]float32, 0, c.m*c.k)
 				skip := make([][]int32, c.m)
 				for i := range c.m {
@@ -96,7 +96,7 @@ func TestArgMaxS8(t *testing.T) {
 				e.Quantize(&q, x, c.k, c.m, c.k, false)
 				y, best := make([]float32, c.m*c.n), make([]Candidate, c.m)
 				e.LinearS8(y, c.n, &q, w, &Epilogue{Bias: bias})
-				if !e.ArgMaxS8(best, &q, coarse, bias, skip) {
+				if !e.ArgMaxS8(best, &q, coarse, skip) {
 					t.Fatal("too many columns may be the largest")
 				}
 				for i := range c.m {
@@ -127,15 +127,15 @@ func TestBounds(t *testing.T) {
 				}
 			}
 			e.Compensate(w)
-			c := e.Coarsen(w, fenced[byte](t, CoarseBytes(w)))
+			bias := randomFloats(r, n)
+			c := e.Coarsen(w, bias, fenced[byte](t, CoarseBytes(w)))
 			var q QuantizedRows
 			x := randomFloats(r, k)
 			x[r.IntN(k)] *= float32(1 + round) // what stands out makes the others small
 			e.Quantize(&q, x, k, 1, k, false)
-			bias := randomFloats(r, n)
 			y, upper, dots := make([]float32, n), inGuarded(t, make([]float32, n)), make([]int32, n+coarseColumns)
 			e.LinearS8(y, n, &q, w, &Epilogue{Bias: bias})
-			task := screenTask{e: e, a: &q, c: c, bias: bias}
+			task := screenTask{e: e, a: &q, c: c}
 			if !task.prepare() {
 				t.Fatal("ordinary numbers are refused")
 			}
@@ -163,6 +163,84 @@ func TestBounds(t *testing.T) {
 	})
 }
 
+// TestCoarsenRefuses: numbers for which bounds would not hold.
+func TestCoarsenRefuses(t *testing.T) {
+	withCoarse(t, func(t *testing.T) {
+		e := NewExecutor(1)
+		defer e.Close()
+		inf, nan := float32(math.Inf(1)), float32(math.NaN())
+		for _, c := range []struct{ scale, bias float32 }{{0, 0}, {-1, 0}, {1e-13, 0}, {1e13, 0}, {inf, 0}, {nan, 0}, {1, inf}, {1, -inf}, {1, nan}, {1, 1e16}} {
+			w := NewS8Weights(make([]int8, 40*32), 40, 32, positive(rand.New(rand.NewPCG(3, 9)), 40))
+			bias := make([]float32, 40)
+			w.Scale[39], bias[39] = c.scale, c.bias
+			if e.Coarsen(w, bias, make([]byte, CoarseBytes(w))) != nil {
+				t.Errorf("scale %v and bias %v are taken", c.scale, c.bias)
+			}
+		}
+	})
+}
+
+// TestLeftOutColumnsHideNone: a column that is left out, with the largest factor
+// and the largest activations, does not make the bounds beside it disappear.
+func TestLeftOutColumnsHideNone(t *testing.T) {
+	withCoarse(t, func(t *testing.T) {
+		const n, k = 3 * screenChunk, 64
+		w := NewS8Weights(make([]int8, n*k), n, k, make([]float32, n))
+		set := func(column int, v int8, scale float32) {
+			for j := range k {
+				w.Data[column*k+j] = v
+			}
+			w.Scale[column] = scale
+		}
+		for i := range n {
+			set(i, 0, 1e11)
+		}
+		set(0, 9, 1.1e-12) // of a high bound and a small product
+		for j := 1; j < k; j += 2 {
+			w.Data[j] = -9
+		}
+		for i := range 400 { // too many to set aside
+			set(screenChunk+32+i, 1, 1e-3)
+		}
+		set(screenChunk, 120, 1e-10)
+		set(screenChunk+800, 127, 1.1e-12) // left out
+		set(2*screenChunk+5, 110, 1e-10)
+		e := NewExecutor(1)
+		defer e.Close()
+		e.Compensate(w)
+		c := e.Coarsen(w, nil, make([]byte, CoarseBytes(w)))
+		x := make([]float32, k)
+		for j := range x {
+			x[j] = 0.9e12 * 127
+		}
+		var q QuantizedRows
+		e.Quantize(&q, x, k, 1, k, false)
+		y, best, skip := make([]float32, n), make([]Candidate, 1), []int32{screenChunk + 800}
+		e.LinearS8(y, n, &q, w, nil)
+		if !e.ArgMaxS8(best, &q, c, [][]int32{skip}) {
+			t.Fatal("refused")
+		}
+		if want := argMax(y, skip); best[0] != want {
+			t.Errorf("%v, want %v", best[0], want)
+		}
+	})
+}
+
+func TestArgMaxS8OfNoRows(t *testing.T) {
+	withCoarse(t, func(t *testing.T) {
+		e := NewExecutor(2)
+		defer e.Close()
+		w := NewS8Weights(make([]int8, 40*32), 40, 32, positive(rand.New(rand.NewPCG(3, 9)), 40))
+		e.Compensate(w)
+		c := e.Coarsen(w, nil, make([]byte, CoarseBytes(w)))
+		var q QuantizedRows
+		e.Quantize(&q, nil, 32, 0, 32, false)
+		if !e.ArgMaxS8(nil, &q, c, nil) {
+			t.Error("refused")
+		}
+	})
+}
+
 // FuzzArgMaxS8 holds what is found to the products, bit for bit.
 func FuzzArgMaxS8(f *testing.F) {
 	f.Add(uint64(1), uint16(4), uint8(0), uint8(1), false)
@@ -179,11 +257,11 @@ func testArgMaxS8(t *testing.T, seed uint64, columns uint16, groups, m uint8, bi
 	defer e.Close()
 	w := NewS8Weights(anyBytes(r, n*k), n, k, positive(r, n))
 	e.Compensate(w)
-	c := e.Coarsen(w, make([]byte, CoarseBytes(w)))
 	var bias []float32
 	if biased {
 		bias = randomFloats(r, n)
 	}
+	c := e.Coarsen(w, bias, make([]byte, CoarseBytes(w)))
 	x := randomFloats(r, rows*k)
 	for i := range rows {
 		Add(x[i*k:(i+1)*k], towards(r, w, r.IntN(n), 4*r.Float64()))
@@ -191,7 +269,7 @@ func testArgMaxS8(t *testing.T, seed uint64, columns uint16, groups, m uint8, bi
 	var q QuantizedRows
 	e.Quantize(&q, x, k, rows, k, false)
 	best, y := make([]Candidate, rows), make([]float32, rows*n)
-	if !e.ArgMaxS8(best, &q, c, bias, nil) {
+	if !e.ArgMaxS8(best, &q, c, nil) {
 		return
 	}
 	e.LinearS8(y, n, &q, w, &Epilogue{Bias: bias})
@@ -223,10 +301,10 @@ func BenchmarkArgMaxS8(b *testing.B) {
 	b.Run("Coarsen", func(b *testing.B) {
 		memory := make([]byte, CoarseBytes(w))
 		for b.Loop() {
-			e.Coarsen(w, memory)
+			e.Coarsen(w, nil, memory)
 		}
 	})
-	c := e.Coarsen(w, make([]byte, CoarseBytes(w)))
+	c := e.Coarsen(w, nil, make([]byte, CoarseBytes(w)))
 	for _, m := range []int{1, 4, 8, 16} {
 		var x []float32
 		for range m {
@@ -237,7 +315,7 @@ func BenchmarkArgMaxS8(b *testing.B) {
 		best := make([]Candidate, m)
 		b.Run(fmt.Sprintf("m%d", m), func(b *testing.B) {
 			for b.Loop() {
-				if !e.ArgMaxS8(best, &q, c, nil, nil) {
+				if !e.ArgMaxS8(best, &q, c, nil) {
 					b.Fatal("too many columns may be the largest")
 				}
 			}
