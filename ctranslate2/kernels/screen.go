@@ -210,21 +210,15 @@ func (t *screenTask) bounds(upper []float32, r, n0 int, dots []int32, floor floa
 
 // setAside adds the columns from n0 on that may be as large as the best.
 func (f *found) setAside(n0 int, upper []float32) {
-	for i := range columnsFrom(upper, f.best.Score) {
+	for i := reaching(upper, 0, f.best.Score); i < len(upper); i = reaching(upper, i+1, f.best.Score) {
 		f.columns = append(f.columns, bounded{int32(n0 + i), upper[i]})
 	}
 }
 
-// columnsFrom yields the columns whose bound reaches a threshold.
-func columnsFrom(upper []float32, threshold float32) func(yield func(int) bool) {
-	below := math.Nextafter32(threshold, float32(math.Inf(-1)))
-	return func(yield func(int) bool) {
-		for i := 0; ; i++ {
-			if i = active.f32.above(upper, i, below); i == len(upper) || !yield(i) {
-				return
-			}
-		}
-	}
+// reaching returns the first column from i on whose bound reaches floor, or
+// len(upper).
+func reaching(upper []float32, i int, floor float32) int {
+	return active.f32.above(upper, i, math.Nextafter32(floor, float32(math.Inf(-1))))
 }
 
 // skipped returns the columns n0..n1 that row r leaves out.
@@ -281,7 +275,7 @@ func (s *settleTask) Do(thread, i int) {
 		t.dots(dots, r, 1, n0, n1)
 		t.leaveOut(dots, r, n0)
 		t.bounds(upper, r, n0, dots, 0)
-		for i := range columnsFrom(upper, t.known[r]) {
+		for i := reaching(upper, 0, t.known[r]); i < len(upper); i = reaching(upper, i+1, t.known[r]) {
 			t.settle(f, r, n0+i, upper[i])
 		}
 	}
