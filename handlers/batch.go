@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/sirupsen/logrus"
 
 	"github.com/sematech/sema/ctranslate2"
 	"github.com/sematech/sema/telemetry"
@@ -67,7 +68,7 @@ func (s *service) postTranslateBatch(c *fiber.Ctx) error {
 	}
 	answer.count()
 	answer.TotalTime, answer.Timestamp = time.Since(start).Seconds(), timestamp()
-	fields(c)[telemetry.FieldCharacters] = answer.characters()
+	answer.log(fields(c))
 	for i := range answer.Results {
 		answer.Results[i].finish(answer)
 	}
@@ -135,14 +136,21 @@ func (a *batchAnswer) count() {
 	}
 }
 
-func (a *batchAnswer) characters() int {
-	total := 0
+// log adds to the access log what the texts come to.
+func (a *batchAnswer) log(f logrus.Fields) {
+	var source, target mixed
+	characters, inference := 0, 0.0
 	for _, item := range a.Results {
 		if item.translation != nil {
-			total += item.CharacterCount
+			source.add(item.SourceLanguage)
+			target.add(item.TargetLanguage)
+			characters += item.CharacterCount
+			inference += item.InferenceTime
 		}
 	}
-	return total
+	f[telemetry.FieldSource], f[telemetry.FieldTarget] = string(source), string(target)
+	f[telemetry.FieldCharacters], f[telemetry.FieldInferenceTime] = characters, inference
+	f["model_version"] = a.ModelVersion
 }
 
 // finish gives an item what it shares with the whole answer.

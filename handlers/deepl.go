@@ -16,11 +16,11 @@ const (
 // deepLRoutes are those of DeepL's API that its clients need to translate texts.
 func (s *service) deepLRoutes() []route {
 	return []route{
-		{"POST", "/v2/translate", shaped(deepLError, s.deepLTranslate), true},
-		{"GET", "/v2/languages", shaped(deepLError, s.deepLLanguages), true},
-		{"POST", "/v2/languages", shaped(deepLError, s.deepLLanguages), true},
-		{"GET", "/v2/usage", shaped(deepLError, s.deepLUsage), true},
-		{"POST", "/v2/usage", shaped(deepLError, s.deepLUsage), true},
+		{"POST", "/v2/translate", s.deepLTranslate, true},
+		{"GET", "/v2/languages", s.deepLLanguages, true},
+		{"POST", "/v2/languages", s.deepLLanguages, true},
+		{"GET", "/v2/usage", s.deepLUsage, true},
+		{"POST", "/v2/usage", s.deepLUsage, true},
 	}
 }
 

@@ -189,8 +189,8 @@ func frameworkError(err *fiber.Error) *Error {
 	case fiber.StatusUnsupportedMediaType:
 		return fail(typeMediaType, err.Message)
 	}
-	if err.Code >= 400 && err.Code < 500 {
-		return fail(typeBadRequest, err.Message)
+	if err.Code >= 400 && err.Code < 500 { // its message may show the request's headers
+		return fail(typeBadRequest, "the request is not well-formed HTTP")
 	}
 	return fail(typeInternal, "an unexpected error occurred; the request_id finds it in the log")
 }
@@ -198,22 +198,29 @@ func frameworkError(err *fiber.Error) *Error {
 // answerEarly is Fiber's error handler: it answers requests that are refused before any middleware runs, since they are
 // too large, too slow or not HTTP.
 func (s *service) answerEarly(c *fiber.Ctx, err error) error {
+	start := time.Now()
 	c.Set(fiber.HeaderXRequestID, requestID(c))
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	setSecurityHeaders(c)
+	s.allowOrigin(c)
 	if errors.Is(err, fiber.ErrRequestEntityTooLarge) {
-		drain(c.Context().Conn())
+		drain(c.Context().Conn(), min(s.ReadTimeout, drainTime))
 	}
 	err = s.answerError(c, err)
-	s.finish(s.outcomeOf(c), 0)
+	elapsed := time.Since(start)
+	setResponseTime(c, elapsed)
+	s.finish(s.outcomeOf(c), elapsed)
 	return err
 }
 
+// drainTime bounds how long an answer waits for what its client still sends.
+const drainTime = 5 * time.Second
+
 // drain reads what a client still sends, within bounds: closing on a client that sends would reset the connection, and
 // it would never see the answer.
-func drain(conn net.Conn) {
-	const most, idle = 64 << 20, 200 * time.Millisecond
-	buffer := make([]byte, 32<<10)
-	for total := 0; total < most; {
+func drain(conn net.Conn, most time.Duration) {
+	const bytes, idle = 64 << 20, 200 * time.Millisecond
+	buffer, end := make([]byte, 32<<10), time.Now().Add(most)
+	for total := 0; total < bytes && time.Now().Before(end); {
 		_ = conn.SetReadDeadline(time.Now().Add(idle))
 		n, err := conn.Read(buffer)
 		if err != nil {
@@ -233,13 +240,14 @@ func (s *service) asAnswer(err error) *Error {
 
 // answerError writes err as the answer and records it.
 func (s *service) answerError(c *fiber.Ctx, err error) error {
+	s.place(c)
 	answer := *s.asAnswer(err)
 	answer.RequestID = requestID(c)
 	s.recordError(c, &answer, err)
 	if answer.retryAfter > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(answer.retryAfter.Seconds()))))
 	}
-	if shape, ok := c.Locals(errorShapeKey).(errorShape); ok {
+	if shape, _ := c.Locals(errorShapeKey).(errorShape); shape != nil {
 		status, body := shape(&answer)
 		return c.Status(status).JSON(body)
 	}
@@ -248,6 +256,7 @@ func (s *service) answerError(c *fiber.Ctx, err error) error {
 
 func (s *service) recordError(c *fiber.Ctx, answer *Error, cause error) {
 	s.metrics.Error(answer.Type, endpoint(c))
+	fields(c)["error_type"] = answer.Type
 	if answer.Type == typeCancelled {
 		s.metrics.Cancelled()
 	}

@@ -9,11 +9,11 @@ const googleTexts = 128
 func (s *service) googleRoutes() []route {
 	const root = "/language/translate/v2"
 	return []route{
-		{"POST", root, shaped(googleError, s.googleTranslate), true},
-		{"GET", root, shaped(googleError, s.googleTranslate), true},
-		{"POST", root + "/detect", shaped(googleError, s.googleDetect), true},
-		{"GET", root + "/detect", shaped(googleError, s.googleDetect), true},
-		{"GET", root + "/languages", shaped(googleError, s.googleLanguages), true},
+		{"POST", root, s.googleTranslate, true},
+		{"GET", root, s.googleTranslate, true},
+		{"POST", root + "/detect", s.googleDetect, true},
+		{"GET", root + "/detect", s.googleDetect, true},
+		{"GET", root + "/languages", s.googleLanguages, true},
 	}
 }
 

@@ -73,6 +73,7 @@ func encode(value any) cached {
 
 // send answers with the body, or with 304 when the client has it. Tables change only with the program.
 func (t cached) send(c *fiber.Ctx, contentType string) error {
+	c.Vary(fiber.HeaderAcceptEncoding)
 	c.Set(fiber.HeaderETag, t.etag)
 	c.Set(fiber.HeaderCacheControl, "public, max-age=3600, stale-while-revalidate=86400")
 	if matches(c.Get(fiber.HeaderIfNoneMatch), t.etag) {
@@ -85,8 +86,8 @@ func (t cached) send(c *fiber.Ctx, contentType string) error {
 // matches implements If-None-Match with weak comparison.
 func matches(header, etag string) bool {
 	for _, candidate := range strings.Split(header, ",") {
-		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
-		if candidate == etag || candidate == "*" {
+		candidate = strings.TrimSpace(candidate)
+		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == strings.TrimPrefix(etag, "W/") {
 			return true
 		}
 	}

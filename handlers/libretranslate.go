@@ -11,10 +11,10 @@ import (
 func (s *service) libreRoutes() []route {
 	settings := func(c *fiber.Ctx) error { return c.JSON(s.libreSettings()) }
 	return []route{
-		{"POST", "/detect", shaped(libreError, s.libreDetect), true},
+		{"POST", "/detect", s.libreDetect, true},
 		{"GET", "/frontend/settings", settings, false},
-		{"POST", "/libretranslate/translate", shaped(libreError, s.libreTranslate), true},
-		{"POST", "/libretranslate/detect", shaped(libreError, s.libreDetect), true},
+		{"POST", "/libretranslate/translate", s.libreTranslate, true},
+		{"POST", "/libretranslate/detect", s.libreDetect, true},
 		{"GET", "/libretranslate/languages", s.sendLibreLanguages, true},
 		{"GET", "/libretranslate/frontend/settings", settings, false},
 	}

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"runtime/debug"
 	"slices"
@@ -30,6 +31,7 @@ const (
 	startKey                      // time.Time
 	quietKey                      // bool: log it at debug level unless it fails
 	streamingKey                  // bool: the answer is not complete when its handler returns
+	ambiguousKey                  // bool: the request tells its length twice
 )
 
 // observe wraps everything: it names the request, turns errors and panics into answers, and records the outcome.
@@ -43,11 +45,15 @@ func (s *service) observe(c *fiber.Ctx) error {
 		}
 	}
 	elapsed := time.Since(start)
-	c.Set("X-Response-Time", fmt.Sprintf("%.3fms", float64(elapsed.Microseconds())/1000))
+	setResponseTime(c, elapsed)
 	if c.Locals(streamingKey) == nil {
 		s.finish(s.outcomeOf(c), elapsed)
 	}
 	return nil
+}
+
+func setResponseTime(c *fiber.Ctx, elapsed time.Duration) {
+	c.Set("X-Response-Time", fmt.Sprintf("%.3fms", float64(elapsed.Microseconds())/1000))
 }
 
 // guarded runs the rest of the chain and turns a panic into an error.
@@ -57,6 +63,10 @@ func (s *service) guarded(c *fiber.Ctx) (err error) {
 			err = s.recovered(r, requestID(c))
 		}
 	}()
+	if c.Locals(ambiguousKey) != nil { // a proxy may have understood another length: what follows may be somebody else's
+		c.Context().SetConnectionClose()
+		return fail(typeBadRequest, "the request tells its length twice")
+	}
 	return c.Next()
 }
 
@@ -137,6 +147,11 @@ func fields(c *fiber.Ctx) logrus.Fields {
 
 // secure sets the headers that keep browsers from doing what an API never needs. Pages loosen the policy themselves.
 func (s *service) secure(c *fiber.Ctx) error {
+	setSecurityHeaders(c)
+	return c.Next()
+}
+
+func setSecurityHeaders(c *fiber.Ctx) {
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	c.Set(fiber.HeaderXFrameOptions, "DENY")
 	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
@@ -144,38 +159,44 @@ func (s *service) secure(c *fiber.Ctx) error {
 	c.Set("Cross-Origin-Opener-Policy", "same-origin")
 	c.Set(fiber.HeaderPermissionsPolicy, "camera=(), geolocation=(), microphone=()")
 	c.Set(fiber.HeaderCacheControl, "no-store")
-	return c.Next()
 }
 
 // exposed are the response headers that scripts of other origins may read.
 const exposed = "X-Request-ID, X-Response-Time, X-Model-Version, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, Retry-After, ETag"
 
-// cors answers preflights and names the allowed origin; * never comes together with credentials.
+// cors answers preflights and names the allowed origin.
 func (s *service) cors(c *fiber.Ctx) error {
-	origin := c.Get(fiber.HeaderOrigin)
-	if len(s.CORSOrigins) == 0 || origin == "" {
-		return c.Next()
-	}
-	if slices.Contains(s.CORSOrigins, "*") {
-		c.Set(fiber.HeaderAccessControlAllowOrigin, "*")
-	} else {
-		c.Vary(fiber.HeaderOrigin)
-		if !slices.Contains(s.CORSOrigins, origin) {
-			return c.Next()
-		}
-		c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
-		if s.CORSCredentials {
-			c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
-		}
-	}
-	c.Set(fiber.HeaderAccessControlExposeHeaders, exposed)
-	if c.Method() != fiber.MethodOptions || c.Get(fiber.HeaderAccessControlRequestMethod) == "" {
+	if !s.allowOrigin(c) || c.Method() != fiber.MethodOptions || c.Get(fiber.HeaderAccessControlRequestMethod) == "" {
 		return c.Next()
 	}
 	c.Set(fiber.HeaderAccessControlAllowMethods, "GET, HEAD, POST, OPTIONS")
 	c.Set(fiber.HeaderAccessControlAllowHeaders, "Content-Type, Authorization, X-Request-ID")
 	c.Set(fiber.HeaderAccessControlMaxAge, "86400")
 	return c.SendStatus(fiber.StatusNoContent)
+}
+
+// allowOrigin lets the request's origin read the answer, if it may, and reports that; * never comes together with
+// credentials. Answers to others vary as well: caches must not give them to origins that may.
+func (s *service) allowOrigin(c *fiber.Ctx) bool {
+	origin, all := c.Get(fiber.HeaderOrigin), slices.Contains(s.CORSOrigins, "*")
+	if len(s.CORSOrigins) > 0 && !all {
+		c.Vary(fiber.HeaderOrigin)
+	}
+	switch {
+	case origin == "":
+		return false
+	case all:
+		c.Set(fiber.HeaderAccessControlAllowOrigin, "*")
+	case slices.Contains(s.CORSOrigins, origin):
+		c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+		if s.CORSCredentials {
+			c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
+		}
+	default:
+		return false
+	}
+	c.Set(fiber.HeaderAccessControlExposeHeaders, exposed)
+	return true
 }
 
 // compressFrom is the size from which an answer is worth compressing, in bytes.
@@ -220,12 +241,12 @@ func (s *service) limit(c *fiber.Ctx) error {
 		return c.Next()
 	}
 	s.metrics.RateLimited(decision.Window)
-	return fail(typeRateLimited, fmt.Sprintf("more than %d requests in a %s", decision.Limit, decision.Window)).retry(time.Until(decision.Reset))
+	return fail(typeRateLimited, fmt.Sprintf("more than %d requests per %s", decision.Limit, decision.Window)).retry(time.Until(decision.Reset))
 }
 
 // setRateHeaders sets both the customary headers and those of the IETF's draft.
 func setRateHeaders(c *fiber.Ctx, d limiter.Decision) {
-	wait := max(0, int64(time.Until(d.Reset)/time.Second)+1)
+	wait := max(0, int64(math.Ceil(time.Until(d.Reset).Seconds())))
 	c.Set("X-RateLimit-Limit", strconv.FormatInt(d.Limit, 10))
 	c.Set("X-RateLimit-Remaining", strconv.FormatInt(d.Remaining, 10))
 	c.Set("X-RateLimit-Reset", strconv.FormatInt(d.Reset.Unix(), 10))

@@ -17,7 +17,6 @@ func (s *service) nllbRoutes() []route {
 		{"POST", "/api/v4/translator", s.nllbTranslate, true},
 		{"GET", "/api/v4/translator/stream", s.nllbStream, true},
 		{"GET", "/api/v4/language", s.nllbLanguage, true},
-		{"POST", "/immersive", shaped(immersiveError, s.immersiveTranslate), true},
 	}
 }
 

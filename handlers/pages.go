@@ -65,10 +65,11 @@ func page(file, policy string) fiber.Handler {
 	}
 }
 
+// tag is weak: answers may be compressed on their way.
 func tag(body []byte) string {
 	hash := fnv.New64a()
 	_, _ = hash.Write(body)
-	return fmt.Sprintf(`"%x"`, hash.Sum64())
+	return fmt.Sprintf(`W/"%x"`, hash.Sum64())
 }
 
 // getAsset serves the pages' scripts and styles. The large ones are embedded compressed.

@@ -11,17 +11,19 @@ import (
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/sirupsen/logrus"
 
 	"github.com/sematech/sema/flores"
 	"github.com/sematech/sema/telemetry"
 	"github.com/sematech/sema/translate"
 )
 
-// peerRoutes are the shapes of other translation services, for their clients.
-func (s *service) peerRoutes() []route {
-	routes := append(s.libreRoutes(), s.deepLRoutes()...)
-	routes = append(routes, s.googleRoutes()...)
-	return append(routes, s.nllbRoutes()...)
+// dialects are other translation services' addresses, for their clients.
+func (s *service) dialects() []dialect {
+	return []dialect{
+		{libreError, s.libreRoutes()}, {deepLError, s.deepLRoutes()}, {googleError, s.googleRoutes()},
+		{immersiveError, []route{{"POST", "/immersive", s.immersiveTranslate, true}}}, {nil, s.nllbRoutes()},
+	}
 }
 
 // errorShape spells an error as another service does.
@@ -69,8 +71,10 @@ func (s *service) foreignShape(c *fiber.Ctx) fiber.Handler {
 	return nil
 }
 
+// isForm says whether the body is a form, as web pages send it.
 func isForm(c *fiber.Ctx) bool {
-	return strings.HasPrefix(strings.ToLower(c.Get(fiber.HeaderContentType)), fiber.MIMEApplicationForm)
+	media := strings.ToLower(c.Get(fiber.HeaderContentType))
+	return strings.HasPrefix(media, fiber.MIMEApplicationForm) || strings.HasPrefix(media, fiber.MIMEMultipartForm)
 }
 
 // stringList is one string or an array of them.
@@ -92,8 +96,14 @@ func (l *stringList) UnmarshalJSON(data []byte) error {
 // formValues returns all values of a field in the body and the query.
 func formValues(c *fiber.Ctx, name string) []string {
 	var values []string
+	if form, err := c.MultipartForm(); err == nil {
+		values = append(values, form.Value[name]...)
+	}
 	for _, value := range append(c.Request().PostArgs().PeekMulti(name), c.Context().QueryArgs().PeekMulti(name)...) {
-		values = append(values, strings.ToValidUTF8(string(value), "\uFFFD"))
+		values = append(values, string(value))
+	}
+	for i := range values {
+		values[i] = strings.ToValidUTF8(values[i], "\uFFFD")
 	}
 	return values
 }
@@ -125,9 +135,10 @@ type peerRequest struct {
 
 // peerResult is one text's translation.
 type peerResult struct {
-	text     string
-	source   string // FLORES code; "" if nothing of the text needed translation
-	detected *detected
+	text      string
+	source    string // FLORES code; "" if nothing of the text needed translation
+	detected  *detected
+	inference float64 // seconds
 }
 
 // translatePeer translates all texts of a request; the first error ends it, as it does with the other services.
@@ -151,8 +162,19 @@ func (s *service) translatePeer(c *fiber.Ctx, r peerRequest) ([]peerResult, erro
 		}
 		return nil
 	})
-	fields(c)[telemetry.FieldTarget], fields(c)[telemetry.FieldCharacters] = base.Target, runes(r.texts)
+	logPeer(fields(c), results, base.Target, runes(r.texts))
 	return results, err
+}
+
+func logPeer(f logrus.Fields, results []peerResult, target string, characters int) {
+	var source mixed
+	inference := 0.0
+	for _, r := range results {
+		source.add(r.source)
+		inference += r.inference
+	}
+	f[telemetry.FieldSource], f[telemetry.FieldTarget] = string(source), target
+	f[telemetry.FieldCharacters], f[telemetry.FieldInferenceTime] = characters, inference
 }
 
 func runes(texts []string) int {
@@ -221,6 +243,7 @@ func (s *service) translateParts(ctx context.Context, model Model, base translat
 		if result.source == "" {
 			result.source, result.detected = translated.SourceLanguage, translated.Detected
 		}
+		result.inference += translated.InferenceTime
 		base.Source = translated.SourceLanguage // one language for all parts of a text
 		out.WriteString(part.finish(translated.TranslatedText))
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sematech/sema/handlers"
+	"github.com/sematech/sema/limiter"
 )
 
 const form = "application/x-www-form-urlencoded"
@@ -37,6 +38,9 @@ func TestLibreTranslate(t *testing.T) {
 	same(t, "array", s.post("/translate", `{"q":["a","b"],"source":"en","target":"sw"}`), 200, `{"translatedText":["<swh_Latn>a","<swh_Latn>b"]}`)
 	body := url.Values{"q": {"Hello"}, "source": {"en"}, "target": {"sw"}}.Encode()
 	same(t, "form", s.do("POST", "/translate", body, "Content-Type", form), 200, `{"translatedText":"<swh_Latn>Hello"}`)
+	const boundary = "--b\r\nContent-Disposition: form-data; name="
+	parts := boundary + "\"q\"\r\n\r\nHello\r\n" + boundary + "\"source\"\r\n\r\nen\r\n" + boundary + "\"target\"\r\n\r\nsw\r\n--b--\r\n"
+	same(t, "multipart", s.do("POST", "/translate", parts, "Content-Type", "multipart/form-data; boundary=b"), 200, `{"translatedText":"<swh_Latn>Hello"}`)
 	same(t, "html", s.post("/translate", `{"q":"<p>A &amp; B</p>","source":"en","target":"sw","format":"html"}`), 200,
 		`{"translatedText":"<p>&lt;swh_Latn&gt;A &amp; B</p>"}`)
 	same(t, "detect", s.do("POST", "/detect", "q=Hello", "Content-Type", form), 200,
@@ -106,6 +110,24 @@ func TestGoogle(t *testing.T) {
 	}
 	if a := s.get("/language/translate/v2/languages?target=en"); !strings.Contains(a.body, `{"language":"sw","name":"Swahili"}`) {
 		t.Errorf("%.300s", a.body)
+	}
+}
+
+// TestErrorsBeforeTheRoute: those of the limits and of methods have the dialect's shape too.
+func TestErrorsBeforeTheRoute(t *testing.T) {
+	s := start(t, func(o *handlers.Options) {
+		o.Limits = limiter.New(limiter.NewMemory(10, nil), 1, 0)
+	})
+	const google, deepL = "/language/translate/v2", "/v2/translate"
+	s.get(google + "?q=a&target=fr&source=en")
+	for path, key := range map[string]string{google + "?q=a&target=fr&source=en": "error", deepL: "message"} {
+		a := s.post(path, `{"text":["a"],"target_lang":"FR"}`)
+		if body := a.json(t); a.StatusCode != 429 || body[key] == nil || body["error_type"] != nil {
+			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
+		}
+	}
+	if a := s.do("DELETE", google, ""); a.StatusCode != 405 || !strings.HasPrefix(a.body, `{"error":{"code":405,`) {
+		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }
 

@@ -3,12 +3,15 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/sirupsen/logrus"
+	"github.com/valyala/fasthttp"
 
 	"github.com/sematech/sema/limiter"
 	"github.com/sematech/sema/modelstore"
@@ -60,8 +63,11 @@ type Options struct {
 	APIKey       string // for the DeepL, Google and LibreTranslate shapes; "" accepts any
 }
 
+// unknownMethod stands for every method that is not among methods.
+const unknownMethod = "UNKNOWN"
+
 // methods are those that get an answer of ours, if only 405; Fiber answers others with a bare 400.
-var methods = append([]string{"QUERY", "LINK", "UNLINK", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "PURGE", "REPORT"}, fiber.DefaultMethods...)
+var methods = append([]string{unknownMethod, "QUERY", "LINK", "UNLINK", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "PURGE", "REPORT"}, fiber.DefaultMethods...)
 
 // service is what the handlers share. Its fields don't change after New; what they hold is safe for concurrent use.
 type service struct {
@@ -73,7 +79,8 @@ type service struct {
 	started time.Time
 	probe   probe
 	tables  languageTables
-	billed  atomic.Int64 // characters translated for DeepL's clients
+	places  map[string]errorShape // by the pattern of each route
+	billed  atomic.Int64          // characters translated for DeepL's clients
 
 	attempts *limiter.Memory // wrong secrets by client
 	hooks    chan struct{}   // a place for each reload that webhooks wait for
@@ -91,7 +98,7 @@ func New(options Options) (*fiber.App, error) {
 		queue: NewQueue(options.ActiveTokens, options.QueueTokens), started: time.Now(),
 		attempts: limiter.NewMemory(wrongClients, nil), hooks: make(chan struct{}, webhookReloads),
 	}
-	s.tables = newLanguageTables()
+	s.tables, s.places = newLanguageTables(), map[string]errorShape{}
 	s.watchGauges()
 	app := fiber.New(fiber.Config{
 		AppName:                      options.AppName,
@@ -107,7 +114,35 @@ func New(options Options) (*fiber.App, error) {
 		ErrorHandler:                 s.answerEarly,
 	})
 	s.install(app)
+	strict(app)
 	return app, nil
+}
+
+// strict prepares requests for what Fiber makes nothing of: methods that it doesn't know, and a length that is told
+// twice.
+func strict(app *fiber.App) {
+	server := app.Server()
+	next := server.Handler
+	server.Handler = func(c *fasthttp.RequestCtx) {
+		if !slices.Contains(methods, string(c.Method())) {
+			c.Request.Header.SetMethod(unknownMethod)
+		}
+		if lengths(c.Request.Header.RawHeaders()) > 1 {
+			c.SetUserValue(ambiguousKey, true)
+		}
+		next(c)
+	}
+}
+
+// lengths counts the headers that say how long the body is.
+func lengths(headers []byte) (n int) {
+	for line := range bytes.Lines(headers) {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		if bytes.EqualFold(name, []byte(fiber.HeaderContentLength)) || bytes.EqualFold(name, []byte(fiber.HeaderTransferEncoding)) {
+			n++
+		}
+	}
+	return n
 }
 
 func (o *Options) setDefaults() {

@@ -196,6 +196,19 @@ func (s *service) stamp(c *fiber.Ctx, t translation) translation {
 
 func timestamp() string { return time.Now().UTC().Format(time.RFC3339Nano) }
 
+// mixed is the language of several texts, "mixed" if they have more than one.
+type mixed string
+
+func (m *mixed) add(language string) {
+	switch {
+	case language == "" || string(*m) == language:
+	case *m == "":
+		*m = mixed(language)
+	default:
+		*m = "mixed"
+	}
+}
+
 // logTranslation adds to the access log what was translated, but never the text.
 func logTranslation(f logrus.Fields, t translation) {
 	f[telemetry.FieldSource], f[telemetry.FieldTarget] = t.SourceLanguage, t.TargetLanguage
