@@ -174,8 +174,8 @@ func unknownVariables(environ []string) []string {
 // checkKernels says which kernels compute, and why.
 func (d *doctor) checkKernels() {
 	available := kernels.Available()
-	if err := kernels.Use(d.cfg.CPUISA); err != nil {
-		d.problem("processor", "unset CPU_ISA, or set it to one of those", "CPU_ISA: %v", err)
+	if err := chooseKernels(d.environ); err != nil { // told here whatever else is wrong with the configuration
+		d.problem("processor", "unset CPU_ISA, or set it to one of those", "%v", err)
 		return
 	}
 	best, active := available[0], kernels.Active()

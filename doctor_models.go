@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sematech/sema/config"
 	"github.com/sematech/sema/demo"
 	"github.com/sematech/sema/hub"
 	"github.com/sematech/sema/translate"
@@ -123,7 +124,7 @@ func (d *doctor) checkHub(ctx context.Context, cached bool) bool {
 		return false
 	}
 	status, err := d.askHub(ctx)
-	endpoint := redacted(d.cfg.HFEndpoint)
+	endpoint := config.Redacted(d.cfg.HFEndpoint)
 	switch {
 	case err != nil:
 		d.warn("hub", "allow the connection, set HTTPS_PROXY, or set HF_HUB_OFFLINE=true to stop asking", "%s can't be reached: %v", endpoint, err)
@@ -169,15 +170,6 @@ func (d *doctor) askHub(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	return response.StatusCode, response.Body.Close()
-}
-
-// redacted is an address without a password.
-func redacted(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "HF_ENDPOINT"
-	}
-	return u.Redacted()
 }
 
 // checkLicences says what the models' licences allow.

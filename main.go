@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/sematech/sema/config"
 	"github.com/sematech/sema/ctranslate2/kernels"
 )
 
@@ -29,21 +30,23 @@ type stdio struct {
 // command is a subcommand.
 type command struct {
 	name, text string
-	run        func(ctx context.Context, args []string, std stdio) error
+	run        runner
 }
+
+type runner func(ctx context.Context, args []string, std stdio) error
 
 func commands() []command {
 	return []command{
 		{"serve", "serve the REST API (the default)", runServe},
-		{"pull", "download models from the Hub into the cache", runPull},
-		{"translate", "translate a file or standard input", runTranslate},
-		{"detect", "detect the language of each line of a file or standard input", runDetect},
-		{"ct2", "translate lines of tokens with a CTranslate2 model", runCT2},
-		{"bench", "measure the runtime on a model or on one of NLLB's sizes", runBench},
+		{"pull", "download models from the Hub into the cache", withKernels(runPull)},
+		{"translate", "translate a file or standard input", withKernels(runTranslate)},
+		{"detect", "detect the language of each line of a file or standard input", withKernels(runDetect)},
+		{"ct2", "translate lines of tokens with a CTranslate2 model", withKernels(runCT2)},
+		{"bench", "measure the runtime on a model or on one of NLLB's sizes", withKernels(runBench)},
 		{"doctor", "explain this machine and what to change", runDoctor},
 		{"config", "print the configuration in force", runConfig},
 		{"healthcheck", "ask the running service whether it is ready", runHealthcheck},
-		{"version", "print the version", runVersion},
+		{"version", "print the version", withKernels(runVersion)},
 	}
 }
 
@@ -82,9 +85,6 @@ func dispatch(ctx context.Context, name string, args []string, std stdio) error 
 	}
 	for _, c := range commands() {
 		if c.name == name {
-			if err := chooseKernels(); err != nil {
-				return err
-			}
 			return c.run(ctx, args, std)
 		}
 	}
@@ -92,17 +92,38 @@ func dispatch(ctx context.Context, name string, args []string, std stdio) error 
 	return usageError("unknown command %q", name)
 }
 
-// chooseKernels takes the kernel tier that the environment forces, if any.
-func chooseKernels() error {
-	for _, name := range []string{"SEMA_CPU_ISA", "CPU_ISA"} {
-		if isa := os.Getenv(name); isa != "" {
-			if err := kernels.Use(isa); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			return nil
-		}
+// chooseKernels takes the kernel tier that the environment forces, or the best. A command does it before it computes:
+// through withKernels, through loadConfig, which tells of all mistakes together, or, the doctor, as one of its findings.
+func chooseKernels(environ []string) error {
+	isa, source := config.Lookup(environ, "CPU_ISA")
+	if err := kernels.Use(isa); err != nil {
+		return fmt.Errorf("%s: %w", source, err)
 	}
 	return nil
+}
+
+// withKernels is run after the choice of the kernel tier.
+func withKernels(run runner) runner {
+	return func(ctx context.Context, args []string, std stdio) error {
+		if err := chooseKernels(os.Environ()); err != nil {
+			return err
+		}
+		return run(ctx, args, std)
+	}
+}
+
+// loadConfig loads the configuration and chooses the kernel tier. A tier that is not there is a mistake like the others,
+// which config can't see.
+func loadConfig(environ []string) (config.Config, error) {
+	cfg, err := config.Load(environ)
+	unknown := chooseKernels(environ)
+	if unknown == nil {
+		return cfg, err
+	}
+	mistakes := &config.Error{}
+	_ = errors.As(err, &mistakes) // without other mistakes it stays empty
+	mistakes.Mistakes = append(mistakes.Mistakes, unknown.Error())
+	return config.Config{}, mistakes
 }
 
 func printUsage(w io.Writer) {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sematech/sema/ctranslate2/kernels"
 )
 
 // sema runs a command and returns its exit status and what it wrote.
@@ -108,6 +110,60 @@ func TestVersionAndConfig(t *testing.T) {
 	t.Setenv("SEMA_CPU_ISA", "mmx")
 	if status, _, errs := sema(t, "", "version"); status != 1 || !strings.Contains(errs, "SEMA_CPU_ISA") {
 		t.Errorf("an unknown tier: %d, %q", status, errs)
+	}
+}
+
+// TestAllMistakesTogether: a kernel tier that the machine lacks is one mistake among the others.
+func TestAllMistakesTogether(t *testing.T) {
+	t.Setenv("PORT", "99999")
+	for _, name := range []string{"CPU_ISA", "SEMA_CPU_ISA"} {
+		t.Setenv(name, "foo")
+		for _, command := range []string{"serve", "config", "healthcheck"} {
+			status, out, errs := sema(t, "", command)
+			if status != 1 || out != "" || !strings.Contains(errs, "config: 2 mistake(s)") || !strings.Contains(errs, "\n  - PORT: ") || !strings.Contains(errs, "\n  - "+name+": ") {
+				t.Errorf("%s: status %d, %q, %q", command, status, out, errs)
+			}
+		}
+	}
+	status, out, errs := sema(t, "", "doctor")
+	if status != 1 || !strings.Contains(out, "PORT: ") || !strings.Contains(out, "SEMA_CPU_ISA: ") || !strings.Contains(out, "memory") {
+		t.Errorf("doctor: status %d, %q, %q", status, out, errs)
+	}
+	for _, args := range [][]string{{"ct2", "--model", "ctranslate2/testdata/models/nllb/int8"}, {"bench", "--shape", "nllb-600m"}, {"translate", "--to", "sw"}} {
+		if status, _, errs := sema(t, "", args...); status != 1 || !strings.Contains(errs, "SEMA_CPU_ISA") {
+			t.Errorf("%q: status %d, %q", args, status, errs)
+		}
+	}
+	t.Setenv("PORT", "0")
+	status, _, errs = sema(t, "", "config")
+	if status != 1 || !strings.Contains(errs, "config: 1 mistake(s)") || !strings.Contains(errs, "\n  - SEMA_CPU_ISA: ") {
+		t.Errorf("a tier alone: status %d, %q", status, errs)
+	}
+}
+
+// TestKernelTierIsObeyed: commands with and without a configuration compute with the tier that is named.
+func TestKernelTierIsObeyed(t *testing.T) {
+	t.Cleanup(func() { _ = kernels.Use("") })
+	for _, args := range [][]string{{"config"}, {"version"}, {"ct2", "--model", "ctranslate2/testdata/models/nllb/int8"}, {"translate", "--to", "sw", "--from", "en"}} {
+		for _, want := range kernels.Available() {
+			t.Setenv("CPU_ISA", want.String())
+			if status, _, errs := sema(t, "Hello", args...); status != 0 || kernels.Active() != want {
+				t.Errorf("%q: status %d, %v kernels, want %v; %s", args, status, kernels.Active(), want, errs)
+			}
+		}
+	}
+}
+
+func TestConfigHidesThePasswordOfAnAddress(t *testing.T) {
+	t.Setenv("HF_ENDPOINT", "https://mirror:hunter2@hub.example.org/hf")
+	if status, out, errs := sema(t, "", "config"); status != 0 || strings.Contains(out, "hunter2") || !strings.Contains(out, "https://mirror:xxxxx@hub.example.org/hf") {
+		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+	for _, address := range []string{"mirror:hunter2@hub.example.org", "ftp://mirror:hunter2@hub.example.org", "https://mirror:hunter2@%zz"} {
+		t.Setenv("HF_ENDPOINT", address)
+		if status, out, errs := sema(t, "", "config"); status != 1 || !strings.Contains(errs, "HF_ENDPOINT") || strings.Contains(out+errs, "hunter2") {
+			t.Errorf("%s: status %d, %q, %q", address, status, out, errs)
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ func runServe(ctx context.Context, args []string, std stdio) error {
 	if fs.NArg() > 0 {
 		return usageError("serve: unexpected argument %q", fs.Arg(0))
 	}
-	cfg, err := config.Load(os.Environ())
+	cfg, err := loadConfig(os.Environ())
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,9 @@ func connectRedis(url string) (*redis.Client, error) {
 	}
 	redis.SetLogger(silent{}) // what goes wrong is in our log, once
 	parsed.MaxRetries = -1
-	parsed.DialTimeout = redisTimeout
+	// Without the first, go-redis ignores our deadlines and waits out its own seconds for a server that hangs.
+	parsed.ContextTimeoutEnabled = true
+	parsed.DialTimeout, parsed.ReadTimeout, parsed.WriteTimeout = redisTimeout, redisTimeout, redisTimeout
 	return redis.NewClient(parsed), nil
 }
 
@@ -201,7 +203,7 @@ func limitStore(cfg config.Config, shared *redis.Client, log *logrus.Logger) ulu
 
 // runConfig prints the configuration in force and where each value came from.
 func runConfig(_ context.Context, _ []string, std stdio) error {
-	cfg, err := config.Load(os.Environ())
+	cfg, err := loadConfig(os.Environ())
 	if err != nil {
 		return err
 	}
@@ -210,7 +212,7 @@ func runConfig(_ context.Context, _ []string, std stdio) error {
 
 // runHealthcheck asks the service on this machine whether it is ready, for containers without a shell.
 func runHealthcheck(ctx context.Context, _ []string, std stdio) error {
-	cfg, err := config.Load(os.Environ())
+	cfg, err := loadConfig(os.Environ())
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 const (
 	Memory = "memory"
 	Shared = "shared" // a call under way, of another caller
+	Second = "redis"  // the second level, where this process or another put it
 )
 
 // overhead is what an entry costs beyond its key and value, in bytes.
@@ -46,6 +47,7 @@ func (e *entry) size() int64 { return int64(len(e.key) + len(e.value) + overhead
 type flight struct {
 	done    chan struct{}
 	value   []byte
+	hit     string // where the value was found, "" if it was made
 	err     error
 	waiters int
 	cancel  context.CancelFunc
@@ -77,17 +79,16 @@ func (c *Cache) Do(ctx context.Context, key string, produce func(context.Context
 	}
 	f.waiters++
 	c.mu.Unlock()
-	hit = ""
-	if underWay {
+	if value, hit, err = c.wait(ctx, key, f); underWay {
 		hit = Shared
 	}
-	return c.wait(ctx, key, f, hit)
+	return value, hit, err
 }
 
-func (c *Cache) wait(ctx context.Context, key string, f *flight, hit string) ([]byte, string, error) {
+func (c *Cache) wait(ctx context.Context, key string, f *flight) (value []byte, hit string, err error) {
 	select {
 	case <-f.done:
-		return f.value, hit, f.err
+		return f.value, f.hit, f.err
 	case <-ctx.Done():
 	}
 	c.mu.Lock()
@@ -98,7 +99,7 @@ func (c *Cache) wait(ctx context.Context, key string, f *flight, hit string) ([]
 			delete(c.flights, key)
 		}
 	}
-	return nil, hit, ctx.Err()
+	return nil, "", ctx.Err()
 }
 
 // launchLocked starts making a value, under a context that keeps ctx's values and outlives its end.
@@ -108,7 +109,7 @@ func (c *Cache) launchLocked(ctx context.Context, key string, produce func(conte
 	c.flights[key] = f
 	go func() {
 		defer cancel()
-		f.value, f.err = c.fill(flying, key, produce)
+		f.value, f.hit, f.err = c.fill(flying, key, produce)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.flights[key] == f {
@@ -124,19 +125,19 @@ func (c *Cache) launchLocked(ctx context.Context, key string, produce func(conte
 
 // fill asks the second level and then produce. A panic of produce becomes an error: it runs on a goroutine of ours,
 // where nobody else could catch it.
-func (c *Cache) fill(ctx context.Context, key string, produce func(context.Context) ([]byte, error)) (value []byte, err error) {
+func (c *Cache) fill(ctx context.Context, key string, produce func(context.Context) ([]byte, error)) (value []byte, hit string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("cache: panic: %v\n%s", r, debug.Stack())
 		}
 	}()
 	if value, ok := c.second.get(ctx, key); ok {
-		return value, nil
+		return value, Second, nil
 	}
 	if value, err = produce(ctx); err == nil {
 		c.second.put(ctx, key, value)
 	}
-	return value, err
+	return value, "", err
 }
 
 func (c *Cache) getLocked(key string) ([]byte, bool) {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -200,9 +201,12 @@ func TestRedisIsTheSecondLevel(t *testing.T) {
 	one.Share(client, "sema:", time.Minute)
 	other.Share(client, "sema:", time.Minute)
 	var calls atomic.Int64
-	for _, c := range []*cache.Cache{one, other} {
-		if got, _, err := c.Do(ctx, "k", value("v", &calls)); string(got) != "v" || err != nil {
-			t.Errorf("%q %v", got, err)
+	for _, test := range []struct {
+		cache *cache.Cache
+		hit   string
+	}{{one, ""}, {other, cache.Second}, {other, cache.Memory}} {
+		if got, hit, err := test.cache.Do(ctx, "k", value("v", &calls)); string(got) != "v" || hit != test.hit || err != nil {
+			t.Errorf("%q %v, found in %q, want %q", got, err, hit, test.hit)
 		}
 	}
 	if calls.Load() != 1 {
@@ -213,6 +217,105 @@ func TestRedisIsTheSecondLevel(t *testing.T) {
 	if got, _, err := one.Do(ctx, "k2", value("v", &calls)); string(got) != "v" || err != nil {
 		t.Errorf("without its server: %q %v", got, err)
 	}
+}
+
+// server is a second level that knows what it is told, or says nothing before its caller's deadline.
+type server struct {
+	redis.Cmdable
+	answers bool
+	calls   atomic.Int64
+}
+
+func (s *server) Get(ctx context.Context, _ string) *redis.StringCmd {
+	s.calls.Add(1)
+	if s.answers {
+		return redis.NewStringResult("v", nil)
+	}
+	<-ctx.Done()
+	return redis.NewStringResult("", ctx.Err())
+}
+
+// TestSecondLevelIsAHit: a value of another process is none that this one made; who joined its caller shares.
+func TestSecondLevelIsAHit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := cache.New(1 << 20)
+		c.Share(&server{answers: true}, "sema:", time.Minute)
+		hits := map[string]int{}
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				_, hit, err := c.Do(ctx, "k", func(context.Context) ([]byte, error) { return nil, errors.New("made again") })
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				hits[hit]++
+			})
+		}
+		all.Wait()
+		if hits[cache.Second] != 1 || hits[cache.Second]+hits[cache.Shared]+hits[cache.Memory] != 20 {
+			t.Errorf("found in %v", hits)
+		}
+	})
+}
+
+// TestSecondLevelIsProbedByOne: when the pause after a failure ends, one call waits for the server and not all.
+func TestSecondLevelIsProbedByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := &server{}
+		c := cache.New(1 << 20)
+		c.Share(away, "sema:", time.Minute)
+		var calls atomic.Int64
+		_, _, _ = c.Do(ctx, "first", value("v", &calls))
+		for probe := range int64(3) {
+			time.Sleep(5 * time.Second)
+			var waited atomic.Int64
+			var all sync.WaitGroup
+			for i := range 20 {
+				all.Go(func() {
+					begun := time.Now()
+					if got, hit, err := c.Do(ctx, fmt.Sprint(probe, i), value("v", &calls)); string(got) != "v" || hit != "" || err != nil {
+						t.Errorf("%q %q %v", got, hit, err)
+					}
+					if time.Since(begun) > 0 {
+						waited.Add(1)
+					}
+				})
+			}
+			all.Wait()
+			if waited.Load() != 1 || away.calls.Load() != probe+2 {
+				t.Errorf("probe %d: %d calls waited, the server was asked %d times in all", probe, waited.Load(), away.calls.Load())
+			}
+		}
+		away.answers = true
+		time.Sleep(5 * time.Second)
+		for i := range 3 {
+			if _, hit, _ := c.Do(ctx, fmt.Sprint("back", i), value("v", &calls)); hit != cache.Second {
+				t.Errorf("the server is back: found in %q", hit)
+			}
+		}
+	})
+}
+
+// TestCallersThatLeaveDoNotBlameTheServer: it is asked again at once.
+func TestCallersThatLeaveDoNotBlameTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &server{}
+		c := cache.New(1 << 20)
+		c.Share(slow, "sema:", time.Minute)
+		var calls atomic.Int64
+		for i := range 3 {
+			leaving, leave := context.WithTimeout(ctx, time.Millisecond)
+			_, _, _ = c.Do(leaving, fmt.Sprint(i), value("v", &calls))
+			leave()
+			synctest.Wait()
+		}
+		if slow.calls.Load() != 3 {
+			t.Errorf("the server was asked %d times, want 3", slow.calls.Load())
+		}
+	})
 }
 
 func ExampleCache() {

@@ -10,7 +10,8 @@ import "time"
 //go:generate go test -run TestDocumentation -update .
 
 // Config is everything an operator can set. The tags are the one source for parsing (env, envDefault), for validation
-// (min, max, oneof), for hiding (secret) and for the table in docs/configuration.md (doc).
+// (min, max, oneof, address), for hiding (secret, and an address's password) and for the table in docs/configuration.md
+// (doc).
 type Config struct {
 	AppName     string `env:"APP_NAME" envDefault:"Sema" doc:"Name shown by /status and the documentation."`
 	AppVersion  string `env:"APP_VERSION" doc:"Version shown by /status; empty means the version built into the binary."`
@@ -57,7 +58,7 @@ type Config struct {
 	ModelCacheDir      string        `env:"MODEL_CACHE_DIR" doc:"Hub cache folder; empty follows HF_HOME."`
 	HFHome             string        `env:"HF_HOME" doc:"Home of the Hugging Face cache."`
 	HFToken            Secret        `env:"HF_TOKEN" doc:"Hub access token."`
-	HFEndpoint         string        `env:"HF_ENDPOINT" envDefault:"https://huggingface.co" doc:"Base address of the Hub."`
+	HFEndpoint         string        `env:"HF_ENDPOINT" envDefault:"https://huggingface.co" address:"http" doc:"Base address of the Hub."`
 	HFHubOffline       bool          `env:"HF_HUB_OFFLINE" envDefault:"false" doc:"Make no request to the Hub."`
 	KeepRevisions      int           `env:"KEEP_REVISIONS" envDefault:"2" min:"1" doc:"Snapshots kept in the cache."`
 	ReloadPollInterval time.Duration `env:"RELOAD_POLL_INTERVAL" envDefault:"5m" min:"0s" doc:"How often the Hub is asked for a new revision; 0 never."`

@@ -91,6 +91,53 @@ func TestSecretsStayHidden(t *testing.T) {
 	}
 }
 
+// TestSecretsAreTrimmed: a file or a Kubernetes secret that echo made ends in a new line, which no header can carry.
+func TestSecretsAreTrimmed(t *testing.T) {
+	cfg, err := config.Load([]string{"HF_TOKEN=hf_abc\n", "ADMIN_TOKEN= admin ", "SEMA_WEBHOOK_SECRET=hook\r\n", "API_KEY=\tkey with space\n", "REDIS_URL=redis://localhost\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, got := range map[string]config.Secret{
+		"hf_abc": cfg.HFToken, "admin": cfg.AdminToken, "hook": cfg.WebhookSecret, "key with space": cfg.APIKey, "redis://localhost": cfg.RedisURL,
+	} {
+		if got.Reveal() != want {
+			t.Errorf("got %q, want %q", got.Reveal(), want)
+		}
+	}
+	// Taken as not set, a blank key would let everybody in.
+	_, err = config.Load([]string{"API_KEY=\n", "SEMA_ADMIN_TOKEN=  "})
+	if err == nil || !strings.Contains(err.Error(), "- API_KEY: ") || !strings.Contains(err.Error(), "- SEMA_ADMIN_TOKEN: ") {
+		t.Errorf("blank secrets: %v", err)
+	}
+}
+
+// TestBooleans takes what huggingface_hub takes, in any case, and what Go does.
+func TestBooleans(t *testing.T) {
+	for text, want := range map[string]bool{
+		"1": true, "ON": true, "on": true, "Yes": true, "YES": true, "TRUE": true, "true": true, "t": true,
+		"0": false, "off": false, "OFF": false, "no": false, "No": false, "False": false, "false": false, "F": false,
+	} {
+		cfg, err := config.Load([]string{"HF_HUB_OFFLINE=" + text, "SEMA_ENABLE_METRICS=" + text})
+		if err != nil || cfg.HFHubOffline != want || cfg.EnableMetrics != want {
+			t.Errorf("%s: %v and %v, %v", text, cfg.HFHubOffline, cfg.EnableMetrics, err)
+		}
+	}
+	for _, text := range []string{"2", "maybe", "y e s"} {
+		if _, err := config.Load([]string{"HF_HUB_OFFLINE=" + text}); err == nil || !strings.Contains(err.Error(), "HF_HUB_OFFLINE: \""+text+"\" is not a valid boolean") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestLookup(t *testing.T) {
+	environ := []string{"CPU_ISA=avx2", "SEMA_CPU_ISA=generic", "LOG_FORMAT=json", "SEMA_LOG_FORMAT=", "PORT=wrong"}
+	for name, want := range map[string][2]string{"CPU_ISA": {"generic", "SEMA_CPU_ISA"}, "LOG_FORMAT": {"json", "LOG_FORMAT"}, "HOST": {"", ""}} {
+		if value, source := config.Lookup(environ, name); value != want[0] || source != want[1] {
+			t.Errorf("%s: %q from %q", name, value, source)
+		}
+	}
+}
+
 func TestBytes(t *testing.T) {
 	for in, want := range map[string]int64{"0": 0, "512": 512, "64MiB": 64 << 20, "64mb": 64e6, "1 g": 1 << 30, "7k": 7 << 10, "12B": 12} {
 		var b config.Bytes

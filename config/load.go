@@ -35,6 +35,13 @@ func Load(environ []string) (Config, error) {
 	return cfg, nil
 }
 
+// Lookup returns the value that environ gives a variable and the name that set it, both "" if none did, whether or not
+// the rest of environ is valid.
+func Lookup(environ []string, variable string) (value, source string) {
+	values, sources := resolve(environ)
+	return values[variable], sources[variable]
+}
+
 // resolve picks for each variable the twin that is set. sources maps a variable to the name that set it.
 func resolve(environ []string) (values, sources map[string]string) {
 	given := env.ToMap(environ)
@@ -53,7 +60,10 @@ func resolve(environ []string) (values, sources map[string]string) {
 // parse fills cfg and describes each value that its field's type refuses; those names leave sources, so that validate
 // says nothing more of them.
 func parse(cfg *Config, values, sources map[string]string) []string {
-	err := env.ParseWithOptions(cfg, env.Options{Environment: values})
+	err := env.ParseWithOptions(cfg, env.Options{
+		Environment: values,
+		FuncMap:     map[reflect.Type]env.ParserFunc{reflect.TypeFor[bool](): parseBool},
+	})
 	if err == nil {
 		return nil
 	}
@@ -84,6 +94,8 @@ func kindName(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[Bytes]():
 		return "size (such as 64MiB)"
+	case t == reflect.TypeFor[Secret]():
+		return "secret (leave it empty for none)"
 	case t.Name() == "Duration":
 		return "duration (such as 30s or 5m)"
 	case t.Kind() == reflect.Bool:

@@ -23,7 +23,7 @@ func Table(cfg Config, environ []string) []Row {
 	rows := make([]Row, value.NumField())
 	for i := range rows {
 		tag := value.Type().Field(i).Tag
-		rows[i] = Row{Name: tag.Get("env"), Value: format(value.Field(i)), Source: "default", Doc: tag.Get("doc")}
+		rows[i] = Row{Name: tag.Get("env"), Value: format(tag, value.Field(i)), Source: "default", Doc: tag.Get("doc")}
 		if source, set := sources[rows[i].Name]; set {
 			rows[i].Source = source
 		}
@@ -45,7 +45,8 @@ func Print(w io.Writer, cfg Config, environ []string) error {
 func Document(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("# Configuration\n\nMade from the Config struct by `go generate ./config`; don't edit. Each variable also has a\n" +
-		"twin with the prefix `SEMA_` (`SEMA_PORT`), which wins when both are set. `sema config` prints what is in force.\n\n" +
+		"twin with the prefix `SEMA_` (`SEMA_PORT`), which wins when both are set. `sema config` prints what is in force.\n" +
+		"Booleans may also be 1, yes and on, or 0, no and off, in any case. Secrets lose the spaces and line ends around them.\n\n" +
 		"| variable | default | allowed | meaning |\n|---|---|---|---|\n")
 	t := reflect.TypeFor[Config]()
 	for i := range t.NumField() {
@@ -73,6 +74,8 @@ func allowed(field reflect.StructField) string {
 		return least + " to " + most
 	case least != "":
 		return "≥ " + least
+	case field.Tag.Get("address") != "":
+		return "http or https address"
 	case field.Type == reflect.TypeFor[Secret]():
 		return "secret"
 	case field.Type.Kind() == reflect.Bool:
@@ -81,7 +84,10 @@ func allowed(field reflect.StructField) string {
 	return ""
 }
 
-func format(value reflect.Value) string {
+func format(tag reflect.StructTag, value reflect.Value) string {
+	if tag.Get("address") != "" {
+		return Redacted(value.String())
+	}
 	if list, ok := value.Interface().([]string); ok {
 		return strings.Join(list, ",")
 	}

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -17,6 +19,16 @@ func (s Secret) String() string {
 	return "(set)"
 }
 
+// UnmarshalText takes the value without the spaces and line ends around it, which files and Kubernetes secrets often
+// have and no header can carry. A blank one is refused: taken as not set, it would open what it was to protect.
+func (s *Secret) UnmarshalText(text []byte) error {
+	*s = Secret(strings.TrimSpace(string(text)))
+	if *s == "" {
+		return errors.New("config: a blank secret")
+	}
+	return nil
+}
+
 // MarshalText hides the value in JSON and other encodings.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
@@ -25,6 +37,26 @@ func (s Secret) GoString() string { return strconv.Quote(s.String()) }
 
 // Reveal returns the hidden value.
 func (s Secret) Reveal() string { return string(s) }
+
+// Redacted is an address for people to read: without its password.
+func Redacted(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "(not an address)"
+	}
+	return u.Redacted()
+}
+
+// parseBool takes what huggingface_hub takes, in any case, and what strconv.ParseBool does.
+func parseBool(text string) (any, error) {
+	switch strings.ToLower(text) {
+	case "1", "t", "true", "yes", "on":
+		return true, nil
+	case "0", "f", "false", "no", "off":
+		return false, nil
+	}
+	return nil, fmt.Errorf("config: %q is not a boolean", text)
+}
 
 // Bytes is a size such as "512", "64MB" (powers of 1000) or "64MiB" (powers of 1024).
 type Bytes int64

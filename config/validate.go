@@ -35,6 +35,9 @@ func checkTags(tag reflect.StructTag, value reflect.Value) string {
 			return fmt.Sprintf("must be one of %s, got %q", strings.Join(choices, ", "), value.String())
 		}
 	}
+	if _, ok := tag.Lookup("address"); ok && !isHTTP(value.String()) {
+		return "must be an address such as https://huggingface.co" // the value may hold a password
+	}
 	if least, ok := tag.Lookup("min"); ok && value.Int() < number(least, value.Type()) {
 		return fmt.Sprintf("must be at least %s, got %v", least, value.Interface())
 	}
@@ -42,6 +45,11 @@ func checkTags(tag reflect.StructTag, value reflect.Value) string {
 		return fmt.Sprintf("must be at most %s, got %v", most, value.Interface())
 	}
 	return ""
+}
+
+func isHTTP(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 // number reads a bound in the unit of the field's type. A bound that doesn't parse is a mistake in this package, and
@@ -77,9 +85,6 @@ func checkRules(cfg *Config) []string {
 	}
 	if u, err := url.Parse(cfg.RedisURL.Reveal()); cfg.RedisURL != "" && (err != nil || !strings.HasPrefix(u.Scheme, "redis") && u.Scheme != "unix") {
 		fail("REDIS_URL: must start with redis://, rediss:// or unix://")
-	}
-	if u, err := url.Parse(cfg.HFEndpoint); cfg.HFEndpoint != "" && (err != nil || u.Host == "") {
-		fail("HF_ENDPOINT: %q is not an http address", cfg.HFEndpoint)
 	}
 	if cfg.MaxBeamSize > 0 && cfg.BeamSize > cfg.MaxBeamSize {
 		fail("BEAM_SIZE: %d is over MAX_BEAM_SIZE %d", cfg.BeamSize, cfg.MaxBeamSize)

@@ -9,7 +9,8 @@ import (
 )
 
 // Fallback uses a shared store and, while that fails, a local one. A failure is reported once, not at every request,
-// and the shared store is left alone for a while after it, so that no client waits for a dead server.
+// and the shared store is left alone for a while after it, so that no client waits for a dead server. Then one request at
+// a time tries it again.
 type Fallback struct {
 	shared, local ulule.Store
 	timeout       time.Duration
@@ -51,8 +52,8 @@ func (f *Fallback) Reset(ctx context.Context, key string, rate ulule.Rate) (ulul
 }
 
 func (f *Fallback) try(ctx context.Context, do func(context.Context, ulule.Store) (ulule.Context, error)) (ulule.Context, error) {
-	retryAt := f.retryAt.Load()
-	if time.Now().UnixNano() < retryAt {
+	retryAt, may := f.turn()
+	if !may {
 		return do(ctx, f.local)
 	}
 	bounded, cancel := context.WithTimeout(ctx, f.timeout)
@@ -68,4 +69,16 @@ func (f *Fallback) try(ctx context.Context, do func(context.Context, ulule.Store
 		f.report(err)
 	}
 	return do(ctx, f.local)
+}
+
+// turn says whether a request may try the shared store, and which retryAt its outcome replaces. When a pause ends, one
+// request may at a time, the one that moves retryAt on, so that a store that still hangs keeps no other client waiting.
+func (f *Fallback) turn() (retryAt int64, may bool) {
+	retryAt = f.retryAt.Load()
+	if retryAt == 0 {
+		return 0, true
+	}
+	now := time.Now()
+	probed := now.Add(2 * f.timeout).UnixNano() // by when the probe has told how it ended
+	return probed, now.UnixNano() >= retryAt && f.retryAt.CompareAndSwap(retryAt, probed)
 }

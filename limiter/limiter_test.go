@@ -9,7 +9,9 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	ulule "github.com/ulule/limiter/v3"
@@ -260,6 +262,68 @@ func TestFallback(t *testing.T) {
 	if len(reports) != 2 || reports[1] != nil {
 		t.Errorf("reports %v", reports)
 	}
+}
+
+// hung is a store that says nothing before its caller's deadline.
+type hung struct {
+	ulule.Store
+	calls atomic.Int64
+}
+
+func (h *hung) Increment(ctx context.Context, _ string, _ int64, _ ulule.Rate) (ulule.Context, error) {
+	h.calls.Add(1)
+	<-ctx.Done()
+	return ulule.Context{}, ctx.Err()
+}
+
+// TestFallbackProbesOneAtATime: when the pause ends, one request waits for the shared store and not all that come.
+func TestFallbackProbesOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := &hung{}
+		store := limiter.NewFallback(shared, limiter.NewMemory(10, nil), 100*time.Millisecond, 5*time.Second, func(error) {})
+		rate := ulule.Rate{Period: time.Hour, Limit: 1000}
+		take(t, store, "a", rate)
+		for probe := range int64(3) {
+			time.Sleep(5 * time.Second)
+			var waited atomic.Int64
+			var all sync.WaitGroup
+			for range 20 {
+				all.Go(func() {
+					begun := time.Now()
+					if _, err := store.Get(ctx, "a", rate); err != nil {
+						t.Error(err)
+					}
+					if time.Since(begun) > 0 {
+						waited.Add(1)
+					}
+				})
+			}
+			all.Wait()
+			if waited.Load() != 1 || shared.calls.Load() != probe+2 {
+				t.Errorf("probe %d: %d requests waited, %d calls in all", probe, waited.Load(), shared.calls.Load())
+			}
+		}
+	})
+}
+
+// TestFallbackWhoseProbeLeaves: a client that leaves while it probes says nothing of the shared store, and the next
+// probes again.
+func TestFallbackWhoseProbeLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := &hung{}
+		store := limiter.NewFallback(shared, limiter.NewMemory(10, nil), 100*time.Millisecond, 5*time.Second, func(error) {})
+		rate := ulule.Rate{Period: time.Hour, Limit: 1000}
+		take(t, store, "a", rate)
+		time.Sleep(5 * time.Second)
+		leaving, leave := context.WithTimeout(ctx, time.Millisecond)
+		defer leave()
+		_, _ = store.Get(leaving, "a", rate)
+		time.Sleep(200 * time.Millisecond)
+		take(t, store, "a", rate)
+		if shared.calls.Load() != 3 {
+			t.Errorf("%d calls, want 3", shared.calls.Load())
+		}
+	})
 }
 
 func ExampleLimits() {

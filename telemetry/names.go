@@ -72,7 +72,7 @@ var help = map[string]string{
 	cancelledTotal:      "Requests whose client left before the answer.",
 	droppedTotal:        "Requests refused by admission, by reason.",
 	rateLimitedTotal:    "Requests refused by a rate limit, by window.",
-	cacheHitsTotal:      "Texts answered from the result cache, by level.",
+	cacheHitsTotal:      "Texts answered from the result cache, by level: memory, redis (the one that replicas share), shared (a request under way made it).",
 	cacheMissesTotal:    "Texts not found in the result cache.",
 	cacheBytes:          "Bytes held by the in-process result cache.",
 	panicsTotal:         "Panics turned into a 500.",
