@@ -71,6 +71,9 @@ func open(fsys fs.FS, opts Options, o opener) (*Pipeline, error) {
 	models.Translator = translator
 	models.SourceVocabulary, models.TargetVocabulary = translator.SourceVocabulary(), translator.TargetVocabulary()
 	p, err := New(models, opts)
+	if err == nil {
+		err = p.checkPieces(files)
+	}
 	if err != nil {
 		translator.Close()
 		return nil, err
