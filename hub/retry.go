@@ -223,7 +223,9 @@ func (c *Client) statusError(resp *http.Response) error {
 	switch {
 	case code == "GatedRepo" || resp.StatusCode == http.StatusForbidden:
 		return fmt.Errorf("%w: the Hub answered %s: accept the repository's terms on its page, with the account that HF_TOKEN belongs to", ErrUnauthorized, detail)
-	case code == "RepoNotFound" || code == "RevisionNotFound" || code == "EntryNotFound" || resp.StatusCode == http.StatusNotFound:
+	case code == "RepoNotFound": // the Hub does not tell strangers what is private and what is missing
+		return fmt.Errorf("%w: the Hub answered %s: the repository does not exist, or it is private: then set HF_TOKEN to a token with access to it", ErrNotFound, detail)
+	case code == "RevisionNotFound" || code == "EntryNotFound" || resp.StatusCode == http.StatusNotFound:
 		return fmt.Errorf("%w: the Hub answered %s", ErrNotFound, detail)
 	case resp.StatusCode == http.StatusUnauthorized:
 		return fmt.Errorf("%w: the Hub answered %s: the repository is private or missing; set HF_TOKEN to a token that may read it", ErrUnauthorized, detail)

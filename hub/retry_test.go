@@ -1,0 +1,35 @@
+package hub_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/sematech/sema/hub"
+	"github.com/sematech/sema/hub/hubtest"
+)
+
+// TestPrivateRepositoryIsExplained: the Hub answers alike for a repository that
+// is private and for one that is missing. With a token that may not read it the
+// status is another.
+func TestPrivateRepositoryIsExplained(t *testing.T) {
+	s := hubtest.New(t)
+	s.Commit(repo, "main", models())
+	s.RequireToken(repo, "hf_verysecret")
+	explained := func(what string, c *hub.Client, repo string) {
+		t.Helper()
+		_, err := c.Resolve(ctx, repo, "main")
+		if !errors.Is(err, hub.ErrNotFound) || !strings.Contains(err.Error(), "does not exist, or it is private") || !strings.Contains(err.Error(), "HF_TOKEN") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	explained("private, without a token", client(t, s), repo)
+	explained("missing", client(t, s), "sematech/nothing")
+	s.Fault("/revision/", hubtest.Fault{Status: 404, Header: map[string]string{"X-Error-Code": "RepoNotFound"}})
+	explained("private, with another's token", client(t, s, func(o *hub.Options) { o.Token = "hf_other" }), repo)
+	s.Heal()
+	s.Fault("/revision/", hubtest.Fault{Status: 404, Header: map[string]string{"X-Error-Code": "RevisionNotFound"}})
+	if _, err := client(t, s).Resolve(ctx, repo, "main"); !errors.Is(err, hub.ErrNotFound) || strings.Contains(err.Error(), "HF_TOKEN") {
+		t.Errorf("a missing revision: %v", err)
+	}
+}
