@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -165,7 +166,7 @@ func (s *service) answerOutcome(c *fiber.Ctx, change func(context.Context) (mode
 	case errors.Is(err, modelstore.ErrNoPrevious):
 		return fail(typeNoPrevious, "there are no models before those that serve to go back to")
 	case errors.Is(err, modelstore.ErrReloadFailed):
-		return reloadFailure(outcome)
+		return reloadFailure(outcome, err)
 	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		c.Status(fiber.StatusAccepted)
 		outcome.Result = "running"
@@ -177,25 +178,48 @@ func (s *service) answerOutcome(c *fiber.Ctx, change func(context.Context) (mode
 }
 
 // reloadFailure tells a Hub that failed from models that were refused; the caller is an operator and may see why.
-func reloadFailure(o modelstore.Outcome) *Error {
+func reloadFailure(o modelstore.Outcome, err error) *Error {
 	kind := typeReloadFailed
-	if o.Step == "resolve" || o.Step == "download" {
+	if (o.Step == "resolve" || o.Step == "download") && !errors.Is(err, modelstore.ErrNoHub) {
 		kind = typeHubFailed
 	}
-	return fail(kind, "the reload failed at step "+o.Step+" and the models before it serve on: "+o.Error, Detail{Field: o.Step, Message: o.Error})
+	details := []Detail{{Field: o.Step, Message: o.Error}}
+	if o.Gap > 0 {
+		details = append(details, Detail{Field: "gap_seconds", Message: strconv.FormatFloat(o.Gap, 'f', 3, 64)})
+	}
+	return fail(kind, "the reload failed at step "+o.Step+" and the models before it serve on: "+o.Error, details...)
 }
 
-// Attempts describes, for FromStore, the models that c is loading and those that it could not load.
+// Attempts describes, for FromStore, the models that c is loading and those that it could not load. While nothing serves,
+// what is loading says why the attempt before failed: who waits for the first models looks there.
 func Attempts(c modelstore.Controller) func() []ModelStatus {
 	return func() []ModelStatus {
 		var models []ModelStatus
-		for _, g := range c.Generations() {
-			if g.State == "loading" || g.State == "failed" {
-				models = append(models, ModelStatus{Name: g.Source, Revision: g.Revision, State: g.State, Progress: g.Progress, Detail: detailOf(g)})
+		generations := c.Generations()
+		before := whyNothingServes(generations)
+		for _, g := range generations {
+			if g.State != "loading" && g.State != "failed" {
+				continue
 			}
+			m := ModelStatus{Name: g.Source, Revision: g.Revision, State: g.State, Progress: g.Progress, Detail: detailOf(g)}
+			if g.State == "loading" && before != "" {
+				m.Detail += "; the attempt before failed at " + before
+			}
+			models = append(models, m)
 		}
 		return models
 	}
+}
+
+// whyNothingServes is how the last attempt failed, "" if something serves or none failed.
+func whyNothingServes(generations []modelstore.Generation) string {
+	at := func(state string) int {
+		return slices.IndexFunc(generations, func(g modelstore.Generation) bool { return g.State == state })
+	}
+	if i := at("failed"); i >= 0 && at("current") < 0 {
+		return detailOf(generations[i])
+	}
+	return ""
 }
 
 // detailOf is where loading is, and why it failed.

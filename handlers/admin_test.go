@@ -30,9 +30,14 @@ type fakeControl struct {
 	next     chan modelstore.Event
 	stopped  atomic.Bool
 	previous bool
+
+	generations []modelstore.Generation // instead of those below
 }
 
 func (f *fakeControl) Generations() []modelstore.Generation {
+	if f.generations != nil {
+		return f.generations
+	}
 	return []modelstore.Generation{
 		{State: "current", Revision: "abc", Source: "sematech/sema-utils", Files: []modelstore.File{{Name: "model.bin", Size: 7}}, Requests: 3},
 		{State: "loading", Revision: "def", Source: "sematech/sema-utils", Step: "download", Progress: 0.25},
@@ -53,8 +58,15 @@ func (f *fakeControl) Reload(ctx context.Context, r modelstore.Request) (modelst
 		return modelstore.Outcome{}, ctx.Err()
 	case "loops":
 		return failed("canary")
+	case "gap":
+		outcome, err := failed("canary")
+		outcome.Gap = 1.25
+		return outcome, err
 	case "nowhere":
 		return failed("resolve")
+	case "folder":
+		outcome, err := failed("resolve")
+		return outcome, fmt.Errorf("%w: %w", err, modelstore.ErrNoHub)
 	}
 	return modelstore.Outcome{Result: "swapped", Revision: "def", Previous: "abc", Seconds: 0.5}, nil
 }
@@ -183,7 +195,12 @@ func TestAdminReload(t *testing.T) {
 	if detail := got["details"].([]any)[0].(map[string]any); detail["field"] != "canary" || detail["message"] != "no luck" {
 		t.Errorf("%v", detail)
 	}
+	got = wantError(t, s.post("/admin/reload", `{"revision":"gap"}`, bearer...), 409, "reload_failed")
+	if details := got["details"].([]any); len(details) != 2 || details[1].(map[string]any)["field"] != "gap_seconds" || details[1].(map[string]any)["message"] != "1.250" {
+		t.Errorf("%v", details)
+	}
 	wantError(t, s.post("/admin/reload", `{"revision":"nowhere"}`, bearer...), 502, "hub_failed")
+	wantError(t, s.post("/admin/reload", `{"revision":"folder"}`, bearer...), 409, "reload_failed")
 	for _, body := range []string{`{"revision":"../etc"}`, `{"revision":"a b"}`, `{"revision":7}`} {
 		wantError(t, s.post("/admin/reload", body, bearer...), 422, "validation_error")
 	}
@@ -369,6 +386,25 @@ func TestAttempts(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestFirstBootWithoutHub: who asks why nothing serves is told, during the next attempt too.
+func TestFirstBootWithoutHub(t *testing.T) {
+	var store modelstore.Store[*closable]
+	control := &fakeControl{generations: []modelstore.Generation{
+		{State: "loading", Source: "sematech/sema-utils@main", Step: "resolve"},
+		{State: "failed", Source: "sematech/sema-utils@main", Step: "resolve", Error: "connection refused"},
+		{State: "failed", Source: "sematech/sema-utils@main", Revision: "bad", Step: "canary", Error: "it loops"},
+	}}
+	s := start(t, func(o *handlers.Options) { o.Models = handlers.FromStore(&store, handlers.Attempts(control)) })
+	models := s.get("/ready").json(t)["models"].([]any)
+	if detail := models[0].(map[string]any)["detail"]; len(models) != 3 || detail != "resolve; the attempt before failed at resolve: connection refused" {
+		t.Errorf("%v", models)
+	}
+	control.generations = control.generations[:1]
+	if detail := s.get("/ready").json(t)["models"].([]any)[0].(map[string]any)["detail"]; detail != "resolve" {
+		t.Errorf("the first attempt: %v", detail)
 	}
 }
 

@@ -12,6 +12,9 @@ var (
 	ErrNoPrevious = errors.New("modelstore: no previous models to go back to")
 	// ErrReloadFailed: a step of the reload failed and the old models serve on.
 	ErrReloadFailed = errors.New("modelstore: reload failed")
+	// ErrNoHub goes with ErrReloadFailed where models come from this machine, so
+	// that no Hub is to blame at any step.
+	ErrNoHub = errors.New("modelstore: no Hub is involved")
 )
 
 // A Controller decides which models serve. Package reload is one; the admin
@@ -84,4 +87,5 @@ type Event struct {
 	Done     int64     `json:"done_bytes,omitempty"`
 	Total    int64     `json:"total_bytes,omitempty"`
 	Seconds  float64   `json:"seconds,omitempty"`
+	Gap      float64   `json:"gap_seconds,omitempty"` // of done: an Outcome's
 }

@@ -30,6 +30,7 @@ func TestBrokenModels(t *testing.T) {
 			return bytes.Replace(m, []byte("TransformerSpec"), []byte("TransformerFoo!"), 1)
 		}), step: "open", says: "TransformerFoo!"},
 		"vocabulary mismatch":   {models: with(vocabulary, func(v []byte) []byte { return bytes.Replace(v, []byte(`"an",`), nil, 1) }), step: "open", says: "vocabular"},
+		"others' vocabulary":    {models: foreign(), step: "open", says: "are of different models"},
 		"no tokenizer":          {models: with("translation/tokenizer/sentencepiece.bpe.model", func([]byte) []byte { return []byte("no") }), step: "open", says: "sentencepiece"},
 		"damaged detector":      {models: with("language_detection/lid.demo.ftz", func(d []byte) []byte { return d[:1000] }), step: "open", says: "lid.demo.ftz"},
 		"not a number":          {models: notANumber(), step: "open", says: "not all numbers"},

@@ -114,6 +114,28 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
+// TestDryRunSwapsNothingLater has the watch, which must not take what a dry run
+// downloads for new models.
+func TestDryRunSwapsNothingLater(t *testing.T) {
+	h := hubtest.New(t)
+	first := h.Commit(repo, "main", saying("Habari"))
+	o := onHub(t, h)
+	r := run(t, o)
+	r.serves(first)
+	second := h.Commit(repo, "main", saying("Salamu"))
+	r.ask(modelstore.Request{DryRun: true}, "checked")
+	time.Sleep(10 * o.Debounce)
+	r.says("Habari")
+	if got := r.steps("watch"); got != "" {
+		t.Errorf("the watch did %s", got)
+	}
+	o.Hub.Offline = true
+	run(t, o).serves(first) // the cache does not name the new commit yet
+	r.ask(modelstore.Request{}, "swapped")
+	r.says("Salamu")
+	run(t, o).serves(second)
+}
+
 func TestRevisionStaysUntilTheConfiguredIsAskedFor(t *testing.T) {
 	h := hubtest.New(t)
 	old := h.Commit(repo, "v1", saying("Zamani"))
@@ -132,6 +154,36 @@ func TestRevisionStaysUntilTheConfiguredIsAskedFor(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	r.ask(modelstore.Request{Trigger: "poll"}, "unchanged")
+}
+
+// TestJoinedRequestsDoAllThatIsAskedFor has an operator's request wait together
+// with one that asks for less.
+func TestJoinedRequestsDoAllThatIsAskedFor(t *testing.T) {
+	h := hubtest.New(t)
+	h.Commit(repo, "v1", saying("Zamani"))
+	first := h.Commit(repo, "main", saying("Habari"))
+	r := run(t, onHub(t, h))
+	r.serves(first)
+	r.ask(modelstore.Request{Revision: "v1"}, "swapped")
+	entered, leave := make(chan struct{}), make(chan struct{})
+	h.Fault("/revision/", hubtest.Fault{Times: 1, Before: func() { close(entered); <-leave }})
+	r.queue(modelstore.Request{Trigger: "poll"})
+	<-entered
+	r.queue(modelstore.Request{Trigger: "watch"})
+	r.queue(modelstore.Request{Trigger: "admin"})
+	r.queue(modelstore.Request{Trigger: "poll"})
+	close(leave)
+	r.serves(first)
+}
+
+// queue asks for a reload and does not wait.
+func (r *rig) queue(q modelstore.Request) {
+	r.Helper()
+	ctx, cancel := context.WithCancel(r.Context())
+	cancel()
+	if _, err := r.Reload(ctx, q); !errors.Is(err, context.Canceled) {
+		r.Fatalf("%v", err)
+	}
 }
 
 func TestOfflineStartMakesNoRequest(t *testing.T) {

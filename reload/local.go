@@ -30,6 +30,7 @@ var (
 type localSource struct {
 	dir, parent string
 	debounce    time.Duration
+	asked       bool // for its revision, at least once
 
 	mu       sync.Mutex
 	seen     string // the state of the folder when its content was read last
@@ -97,24 +98,41 @@ func (s *localSource) look() (string, []localFile, error) {
 	return fmt.Sprint(files), files, err
 }
 
-// settled waits until the folder has looked the same for the debounce time.
+// settled waits until the folder has looked the same for the debounce time. Only
+// at the start it takes files that are old at their word: later, somebody may be
+// unpacking old files one by one.
 func (s *localSource) settled(ctx context.Context) (string, []localFile, error) {
+	first := !s.asked
+	s.asked = true
 	state, files, err := s.look()
-	if err != nil || state == s.known() || s.old(files) {
+	if err != nil || state == s.known() || first && s.old(files) {
 		return state, files, err
 	}
+	var before []localFile
 	for range 300 {
 		select {
 		case <-time.After(s.debounce):
 		case <-ctx.Done():
 			return "", nil, ctx.Err()
 		}
-		before := state
-		if state, files, err = s.look(); err != nil || state == before {
+		was := state
+		before = files
+		if state, files, err = s.look(); err != nil || state == was {
 			return state, files, err
 		}
 	}
-	return "", nil, fmt.Errorf("%w: %s", errChanging, s.dir)
+	return "", nil, fmt.Errorf("%w: %s: %s", errChanging, s.dir, strings.Join(changes(before, files), ", "))
+}
+
+// changes names what is in one list only, or differs.
+func changes(before, after []localFile) []string {
+	var names []string
+	for _, f := range slices.Concat(before, after) {
+		if (!slices.Contains(before, f) || !slices.Contains(after, f)) && !slices.Contains(names, f.name) {
+			names = append(names, f.name)
+		}
+	}
+	return names
 }
 
 // old reports whether nobody wrote for so long that nobody is writing.
@@ -150,7 +168,7 @@ func (s *localSource) resolve(ctx context.Context, revision string, _ bool) (str
 		s.mu.Unlock()
 	}
 	if revision != "" && revision != known {
-		return "", fmt.Errorf("reload: %s has revision %s only", s.dir, known)
+		return "", fmt.Errorf("reload: MODEL_DIR has no revisions to choose from: what is in %s serves, now as %s", s.dir, known)
 	}
 	return known, nil
 }
@@ -270,27 +288,70 @@ func (s *localSource) changed(string) bool {
 	return err == nil && state != s.known()
 }
 
-// watched are the folder with all below it, and the folders of each link that
-// leads to it: a link is swapped where it lies.
-func (s *localSource) watched() []string {
-	dirs := []string{filepath.Dir(s.dir)}
-	at := s.dir
+// links are the names that lead to the folder: its own and, where that is a
+// link, its target's. A link is swapped where it lies.
+func (s *localSource) links() []string {
+	name := located(s.dir)
+	names := []string{name}
 	for range 40 { // as many links as Linux follows
-		target, err := os.Readlink(at)
+		target, err := os.Readlink(name)
 		if err != nil {
 			break
 		}
 		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(at), target)
+			target = filepath.Join(filepath.Dir(name), target)
 		}
-		at = target
-		dirs = append(dirs, filepath.Dir(at))
+		name = located(target)
+		names = append(names, name)
 	}
-	root, err := filepath.EvalSymlinks(s.dir)
+	return names
+}
+
+// located resolves the links on the way to name, and not name itself: so are
+// the events of the folder called that it lies in.
+func located(name string) string {
+	if absolute, err := filepath.Abs(name); err == nil {
+		name = absolute
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(name))
+	if err != nil {
+		return name
+	}
+	return filepath.Join(dir, filepath.Base(name))
+}
+
+// watched are the folder with all below it, and the folders of the links that
+// lead to it.
+func (s *localSource) watched() []string {
+	var dirs []string
+	links := s.links()
+	for _, link := range links {
+		dirs = append(dirs, filepath.Dir(link))
+	}
+	root, err := filepath.EvalSymlinks(links[0])
 	if err != nil {
 		return dirs
 	}
 	return append(dirs, foldersBelow(root, 0)...)
+}
+
+// concerns returns what tells whether an event is about the models. Beside the
+// links that lead to them lies what is none of theirs, such as a log.
+func (s *localSource) concerns() func(name string) bool {
+	links := s.links()
+	root, err := filepath.EvalSymlinks(links[0])
+	return func(name string) bool {
+		if slices.Contains(links, name) || err == nil && isBelow(root, name) {
+			return true
+		}
+		return !slices.ContainsFunc(links, func(link string) bool { return filepath.Dir(link) == filepath.Dir(name) })
+	}
+}
+
+// isBelow reports whether name is dir or in it.
+func isBelow(dir, name string) bool {
+	rel, err := filepath.Rel(dir, name)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // foldersBelow lists dir and its folders, those behind links too.

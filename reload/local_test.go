@@ -2,13 +2,16 @@ package reload_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/sematech/sema/demo"
+	"github.com/sematech/sema/hub/hubtest"
 	"github.com/sematech/sema/modelstore"
 	"github.com/sematech/sema/reload"
 )
@@ -136,6 +139,154 @@ func TestPartialCopyIsNotLoaded(t *testing.T) {
 	if g := r.state("failed"); g.State != "" {
 		t.Errorf("a part was loaded: %+v", g)
 	}
+}
+
+// TestFolderHasNoRevisions: a revision that is asked for is refused, and no Hub is
+// to blame.
+func TestFolderHasNoRevisions(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, saying("Habari"))
+	r := run(t, inFolder(t, dir))
+	first := r.other("")
+	outcome, err := r.Reload(t.Context(), modelstore.Request{Trigger: "admin", Revision: "v1"})
+	if !errors.Is(err, modelstore.ErrReloadFailed) || !errors.Is(err, modelstore.ErrNoHub) || outcome.Step != "resolve" ||
+		!strings.Contains(outcome.Error, "MODEL_DIR has no revisions") || !strings.Contains(outcome.Error, first) {
+		t.Errorf("%+v, %v", outcome, err)
+	}
+	r.ask(modelstore.Request{Revision: first}, "unchanged")
+	h := hubtest.New(t)
+	if _, err := run(t, onHub(t, h)).Reload(t.Context(), modelstore.Request{Trigger: "admin"}); !errors.Is(err, modelstore.ErrReloadFailed) || errors.Is(err, modelstore.ErrNoHub) {
+		t.Errorf("without the Hub: %v", err)
+	}
+}
+
+// makeNoise writes to a file again and again, until the test ends.
+func makeNoise(t *testing.T, name string, every time.Duration) {
+	t.Helper()
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for ctx.Err() == nil {
+			_, _ = f.WriteString("a line\n")
+			time.Sleep(every)
+		}
+	})
+	t.Cleanup(func() { cancel(); writer.Wait(); f.Close() })
+}
+
+// TestNoiseBesideTheFolder: a log beside the folder, or beside a link to it, does
+// not put off what happens in the folder or to the link.
+func TestNoiseBesideTheFolder(t *testing.T) {
+	for name, folder := range map[string]string{"folder": "v1", "link": "current"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := t.TempDir()
+			write(t, filepath.Join(base, "v1"), saying("Habari"))
+			write(t, filepath.Join(base, "v2"), saying("Jambo"))
+			link(t, "v1", filepath.Join(base, "current"))
+			makeNoise(t, filepath.Join(base, "server.log"), 20*time.Millisecond)
+			o := inFolder(t, filepath.Join(base, folder))
+			o.Debounce = 400 * time.Millisecond // 30 of them are 12 s
+			r := run(t, o)
+			first := r.other("")
+			start := time.Now()
+			write(t, filepath.Join(base, "v1"), saying("Salamu"))
+			second := r.other(first)
+			r.says("Salamu")
+			if folder == "current" {
+				link(t, "v2", filepath.Join(base, "current"))
+				r.other(second)
+				r.says("Jambo")
+			}
+			if d := time.Since(start); d > 10*time.Second {
+				t.Errorf("the noise put it off by %s", d)
+			}
+		})
+	}
+}
+
+// TestNoiseInTheFolder has a file that is no model written to without end: a slow
+// copy is seen all the same, and not before it is whole.
+func TestNoiseInTheFolder(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, saying("Habari"))
+	makeNoise(t, filepath.Join(dir, ".log"), 5*time.Millisecond)
+	o := inFolder(t, dir)
+	o.Debounce = 150 * time.Millisecond // 30 of them are 4.5 s
+	r := run(t, o)
+	first := r.other("")
+	next := saying("Salamu")
+	stalled := copySlowly(t, filepath.Join(dir, filepath.FromSlash(modelFile)), next[modelFile], 6*time.Second)
+	r.says("Habari")
+	write(t, dir, next)
+	r.other(first)
+	r.says("Salamu")
+	if g := r.state("failed"); g.State != "" && stalled < o.Debounce {
+		t.Errorf("a part was loaded: %+v", g)
+	}
+}
+
+// copySlowly writes to a file for some time and leaves it incomplete. It returns
+// for how long the file rested at most: a busy machine makes any writer pause.
+func copySlowly(t *testing.T, name string, data []byte, during time.Duration) (stalled time.Duration) {
+	t.Helper()
+	start := time.Now()
+	for last := start; last.Sub(start) < during; time.Sleep(20 * time.Millisecond) {
+		part := int64(len(data)) * int64(last.Sub(start)) / int64(2*during)
+		if err := os.WriteFile(name, data[:part], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		stalled, last = max(stalled, now.Sub(last)), now
+	}
+	return stalled
+}
+
+// TestFileThatNeverRests: what keeps models from being loaded is named.
+func TestFileThatNeverRests(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, saying("Habari"))
+	o := inFolder(t, dir)
+	o.Debounce = 5 * time.Millisecond
+	r := run(t, o)
+	r.other("")
+	makeNoise(t, filepath.Join(dir, "server.log"), time.Millisecond)
+	r.until("the failure names the file", func() bool { return strings.HasSuffix(r.state("failed").Error, ": server.log") })
+	r.says("Habari")
+}
+
+// TestOldFilesUnpackedOneByOne: that each file is old does not say that all are there.
+func TestOldFilesUnpackedOneByOne(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, saying("Habari"))
+	o := inFolder(t, dir)
+	o.Debounce = 150 * time.Millisecond
+	r := run(t, o)
+	first := r.other("")
+	unpack := func(name string, data []byte) {
+		to := filepath.Join(dir, filepath.FromSlash(name))
+		write(t, dir, map[string][]byte{name: data})
+		if err := os.Chtimes(to, time.Unix(1e9, 0), time.Unix(1e9, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, data := range saying("Habari") {
+		unpack(name, data)
+	}
+	unpack("translation/tokenizer/sentencepiece.bpe.model", []byte("not whole yet"))
+	wait := make(chan struct{})
+	go func() { defer close(wait); r.ask(modelstore.Request{Trigger: "signal"}, "swapped") }()
+	time.Sleep(50 * time.Millisecond)
+	for name, data := range saying("Salamu") {
+		unpack(name, data)
+	}
+	<-wait
+	r.other(first)
+	r.says("Salamu")
 }
 
 // TestCopyOverServedFile truncates the file that serves, which under a mapping

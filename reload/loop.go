@@ -25,19 +25,22 @@ func (c *Controller) Run(ctx context.Context) error {
 	}()
 	c.start(ctx)
 	for ctx.Err() == nil {
-		select { // models that fail go before whatever waits
-		case m := <-c.suspect:
-			c.recall(ctx, m)
-			continue
-		default:
+		if !c.work(ctx) {
+			c.idle(ctx)
 		}
-		if j := c.queue.next(); j != nil {
-			c.serve(ctx, j)
-			continue
-		}
-		c.idle(ctx)
 	}
 	return c.source.close()
+}
+
+// work does the next job, if there is one.
+func (c *Controller) work(ctx context.Context) bool {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	j := c.queue.next(cancel)
+	if j != nil {
+		c.serve(ctx, j)
+	}
+	return j != nil
 }
 
 // idle waits until there is something to do.
@@ -51,8 +54,6 @@ func (c *Controller) idle(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-c.queue.wake:
-	case m := <-c.suspect:
-		c.recall(ctx, m)
 	case <-due:
 		c.queue.add(job{request: modelstore.Request{Trigger: "poll"}})
 	}
@@ -79,23 +80,28 @@ func (c *Controller) stop() {
 	c.events.close()
 }
 
-// serve does one job.
+// serve does one job. A reload that a recall interrupts begins anew after it:
+// nobody decided against it.
 func (c *Controller) serve(ctx context.Context, j *job) {
-	if j.rollback {
-		j.outcome, j.err = c.rollback(ctx, j.request.Trigger, "an operator went back to the models before it")
-	} else {
-		r := c.aim(j.request)
-		j.outcome, j.err = c.reload(ctx, r)
-		if j.err == nil && !r.DryRun {
-			c.pin(j.request)
-		}
+	if j.bad != nil {
+		j.outcome, j.err = c.rollback(ctx, j)
+		close(j.done)
+		return
+	}
+	j.outcome, j.err = c.reload(ctx, c.aim(j.request))
+	if interrupter(j.err) == triggerRecall {
+		c.queue.again(j)
+		return
+	}
+	if j.err == nil && !j.request.DryRun {
+		c.pin(j.request)
 	}
 	close(j.done)
 }
 
 // aim fills in the revision: a revision that an operator asked for stays until
-// an operator or a signal asks for the configured one. While nothing serves,
-// what failed before is tried again.
+// an operator or a signal asks for the configured one, or a rollback leaves it.
+// While nothing serves, what failed before is tried again.
 func (c *Controller) aim(r modelstore.Request) modelstore.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,13 +114,31 @@ func (c *Controller) aim(r modelstore.Request) modelstore.Request {
 
 func asksForConfigured(trigger string) bool { return trigger == "admin" || trigger == "signal" }
 
-// pin remembers which revision an operator asked for.
+// pin remembers which revision an operator asked for, and that what serves is
+// that revision's.
 func (c *Controller) pin(r modelstore.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r.Revision != "" || asksForConfigured(r.Trigger) {
-		c.pinned = r.Revision
+		c.pinLocked(r.Revision)
 	}
+	if c.current != nil {
+		c.current.pin = c.pinned
+	}
+}
+
+// pinLocked sets the revision that is followed instead of the configured one,
+// and tells if it is another now.
+func (c *Controller) pinLocked(revision string) {
+	switch {
+	case revision == c.pinned:
+		return
+	case revision == "":
+		c.opts.Log.WithField("revision", c.pinned).Info("revision_unpinned")
+	default:
+		c.opts.Log.WithField("revision", revision).Info("revision_pinned")
+	}
+	c.pinned = revision
 }
 
 // start loads the first models: those in the cache at once, else those of the

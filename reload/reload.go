@@ -108,7 +108,9 @@ type Controller struct {
 	events  events
 	queue   queue
 	stopped chan struct{}
-	suspect chan *Models // models whose first requests go wrong
+	// declined is a commit that an operator's rollback kept from being swapped
+	// in. The loop's goroutine uses it.
+	declined string
 
 	mu      sync.Mutex
 	current *generation
@@ -132,7 +134,7 @@ func New(o Options) (*Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Controller{opts: o, canary: trials, stopped: make(chan struct{}), suspect: make(chan *Models, 8)}
+	c := &Controller{opts: o, canary: trials, stopped: make(chan struct{})}
 	c.queue.wake = make(chan struct{}, 1)
 	c.source, err = c.newSource()
 	return c, err
@@ -180,10 +182,20 @@ func (c *Controller) Reload(ctx context.Context, r modelstore.Request) (modelsto
 	return c.wait(ctx, c.queue.add(job{request: r}))
 }
 
-// Rollback implements modelstore.Controller. What it rolls back is not loaded
-// again until asked for.
+// Rollback implements modelstore.Controller. It takes away what serves when it
+// is called, interrupting the reload under way, and that is not loaded again
+// until asked for.
 func (c *Controller) Rollback(ctx context.Context) (modelstore.Outcome, error) {
-	return c.wait(ctx, c.queue.add(job{request: modelstore.Request{Trigger: "admin"}, rollback: true}))
+	select {
+	case <-c.stopped:
+		return modelstore.Outcome{}, ErrStopped
+	default:
+	}
+	j := c.goBack(nil, "admin", "an operator went back to the models before it")
+	if j == nil {
+		return modelstore.Outcome{}, modelstore.ErrNoPrevious
+	}
+	return c.wait(ctx, j)
 }
 
 // wait returns the end of a job.

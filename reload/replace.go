@@ -12,11 +12,18 @@ import (
 func (a *attempt) replace(ctx context.Context, g, old *generation) error {
 	gap := time.Now()
 	defer func() { a.outcome.Gap = time.Since(gap).Seconds() }()
+	if b := a.c.opts.Store.Current(); b != nil {
+		counts := b.Models.Counts()
+		a.former = &counts
+	}
 	a.c.opts.Store.Vacate()
 	var models *Models
 	err := a.step(stepDrain, func() error { return a.c.drain(ctx) })
 	if err == nil {
 		models, err = a.open(ctx, g)
+	}
+	if interrupter(context.Cause(ctx)) != "" && err != nil {
+		return err // the rollback follows, and fills the store
 	}
 	if err != nil {
 		return errors.Join(err, a.restore(ctx, old))

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -279,21 +280,38 @@ func overflowing() map[string][]byte {
 	})
 }
 
-// shouting returns models that say Cyrillic words only.
+// shouting returns models that understand, and say Cyrillic words only.
 func shouting() map[string][]byte {
-	return with(vocabulary, func(data []byte) []byte {
-		lines := strings.Split(string(data), "\n")
-		for n, line := range lines {
-			if strings.Contains(line, `"<`) || strings.Contains(line, `_`) || !strings.Contains(line, `"`) {
-				continue
-			}
-			lines[n] = fmt.Sprintf(`  "%c%c%c"`, 'а'+n%30, 'а'+n/30%30, 'а'+n/900%30)
-			if strings.HasSuffix(line, ",") {
-				lines[n] += ","
-			}
-		}
-		return []byte(strings.Join(lines, "\n"))
+	all := with(vocabulary, func(data []byte) []byte {
+		return replaceWords(data, func(n int) string { return fmt.Sprintf("%c%c%c", 'а'+n%30, 'а'+n/30%30, 'а'+n/900%30) })
 	})
+	dir := path.Dir(vocabulary)
+	all[dir+"/source_vocabulary.json"], all[dir+"/target_vocabulary.json"] = files()[vocabulary], all[vocabulary]
+	delete(all, vocabulary)
+	return all
+}
+
+// foreign returns models with a vocabulary of the right size, but of others.
+func foreign() map[string][]byte {
+	return with(vocabulary, func(data []byte) []byte {
+		return replaceWords(data, func(n int) string { return fmt.Sprintf("zq%d", n) })
+	})
+}
+
+// replaceWords replaces what is no special token in a vocabulary, of one token a
+// line, by the line's number.
+func replaceWords(data []byte, word func(n int) string) []byte {
+	lines := strings.Split(string(data), "\n")
+	for n, line := range lines {
+		if strings.Contains(line, `"<`) || strings.Contains(line, `_`) || !strings.Contains(line, `"`) {
+			continue
+		}
+		lines[n] = fmt.Sprintf(`  %q`, word(n))
+		if strings.HasSuffix(line, ",") {
+			lines[n] += ","
+		}
+	}
+	return []byte(strings.Join(lines, "\n"))
 }
 
 // mislabel returns a detector that takes each language for another.

@@ -87,13 +87,19 @@ func (f *faulty) TranslateBatch(ctx context.Context, source, prefix [][]string, 
 }
 
 func TestRecall(t *testing.T) {
-	for name, loops := range map[string]bool{"errors": false, "loops": true} {
+	for name, c := range map[string]struct{ loops, replace bool }{"errors": {}, "loops": {loops: true}, "replaced": {replace: true}} {
 		t.Run(name, func(t *testing.T) {
 			h := hubtest.New(t)
 			first := h.Commit(repo, "main", saying("Habari"))
 			o := onHub(t, h)
-			o.Probation = 100
+			o.Probation, o.Replace = 100, c.replace
 			var r *rig
+			serving := func() string {
+				if b := r.store.Current(); b != nil {
+					return b.Revision
+				}
+				return "" // they are being replaced
+			}
 			opened := 0
 			o.Open = func(dir string, opts translate.Options) (*translate.Pipeline, error) {
 				if opened++; opened != 2 {
@@ -104,8 +110,8 @@ func TestRecall(t *testing.T) {
 					return nil, err
 				}
 				revision := filepath.Base(dir)
-				serves := func() bool { return r.store.Current().Revision == revision }
-				return open(dir, &faulty{runtime, loops, serves}, runtime, opts)
+				serves := func() bool { return serving() == revision }
+				return open(dir, &faulty{runtime, c.loops, serves}, runtime, opts)
 			}
 			r = run(t, o)
 			r.serves(first)
@@ -113,7 +119,7 @@ func TestRecall(t *testing.T) {
 			r.ask(modelstore.Request{}, "swapped")
 			failures := 0
 			for range 100 {
-				if r.store.Current().Revision == first {
+				if serving() != second {
 					break
 				}
 				failures++

@@ -14,13 +14,14 @@ import (
 	"github.com/sematech/sema/modelstore"
 )
 
-// generation is what models are opened from. It does not change.
+// generation is what models are opened from. But for pin it does not change.
 type generation struct {
 	revision string
 	source   string // for people
 	dir      string // holds the files, unless fsys does
 	fsys     fs.FS
 	files    []modelstore.File
+	pin      string // the revision that an operator had asked for when it served; guarded by Controller.mu
 }
 
 // size returns the bytes of all files.

@@ -17,7 +17,7 @@ import (
 type loading struct {
 	trigger, revision, step string
 	done, total, received   int64
-	told                    time.Time // of the last event about the download
+	told, logged            time.Time // of the last event and the last line about the download
 }
 
 // failure is an attempt that failed.
@@ -59,31 +59,48 @@ func (c *Controller) enter(a *attempt, step string) {
 	c.loading = &loading{trigger: a.request.Trigger, revision: a.outcome.Revision, step: step}
 }
 
-// progressEvery is how often a download makes an event.
-const progressEvery = 500 * time.Millisecond
+// How often a download makes an event, and a line in the log.
+const (
+	progressEvery    = 500 * time.Millisecond
+	progressLogEvery = 10 * time.Second
+)
 
 // progress notes how far the Hub's client is with a download.
 func (c *Controller) progress(p hub.Progress) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	l := c.loading
 	if l == nil {
+		c.mu.Unlock()
 		return
 	}
 	c.opts.Metrics.Downloaded(p.Downloaded - l.received)
 	l.done, l.total, l.received = p.Done, p.Total, p.Downloaded
-	if time.Since(l.told) < progressEvery {
-		return
+	if time.Since(l.told) >= progressEvery {
+		l.told = time.Now()
+		c.events.emit(modelstore.Event{Trigger: l.trigger, Step: l.step, Revision: l.revision, Done: p.Done, Total: p.Total})
 	}
-	l.told = time.Now()
-	c.events.emit(modelstore.Event{Trigger: l.trigger, Step: l.step, Revision: l.revision, Done: p.Done, Total: p.Total})
+	logs := p.Downloaded > 0 && time.Since(l.logged) >= progressLogEvery
+	if logs {
+		l.logged = time.Now()
+	}
+	revision := l.revision
+	c.mu.Unlock()
+	if logs { // without the lock: who reads the log may be slow
+		c.logProgress(revision, p)
+	}
+}
+
+func (c *Controller) logProgress(revision string, p hub.Progress) {
+	c.opts.Log.WithFields(logrus.Fields{
+		"source": p.Repo, "model_version": revision, "done_bytes": p.Done, "total_bytes": p.Total, "percent": 100 * p.Done / max(p.Total, 1),
+	}).Info("download_progress")
 }
 
 // finish ends an attempt. Its failure is remembered, and counts for the
 // back-off unless the commit is to blame.
 func (a *attempt) finish(ctx context.Context, err error) (modelstore.Outcome, error) {
 	if err != nil && ctx.Err() != nil {
-		return modelstore.Outcome{}, ErrStopped
+		return a.breakOff(ctx)
 	}
 	var known *knownFailure
 	if errors.As(err, &known) {
@@ -113,14 +130,30 @@ func (a *attempt) tell(err error) error {
 		at := &stepError{stepOpen, err}
 		errors.As(err, &at)
 		a.outcome.Result, a.outcome.Step, a.outcome.Error = failed, at.step, err.Error()
-		a.log().WithFields(logrus.Fields{"step": at.step, "seconds": a.outcome.Seconds}).WithError(err).Log(a.level(), "reload_failed")
+		a.logEnd().WithField("step", at.step).WithError(err).Log(a.level(), "reload_failed")
 		err = fmt.Errorf("%w at step %s: %w", modelstore.ErrReloadFailed, at.step, err)
+		if _, isHub := a.c.source.(*hubSource); !isHub {
+			err = fmt.Errorf("%w: %w", err, modelstore.ErrNoHub)
+		}
+	} else if a.outcome.Gap > 0 {
+		a.logEnd().Info("models_replaced")
 	}
 	a.c.opts.Metrics.Reload(a.request.Trigger, a.outcome.Result, a.outcome.Step)
 	a.c.events.emit(modelstore.Event{
-		Trigger: a.request.Trigger, Step: stepDone, Result: a.outcome.Result, Revision: a.outcome.Revision, Error: a.outcome.Error, Seconds: a.outcome.Seconds,
+		Trigger: a.request.Trigger, Step: stepDone, Result: a.outcome.Result, Revision: a.outcome.Revision, Error: a.outcome.Error,
+		Seconds: a.outcome.Seconds, Gap: a.outcome.Gap,
 	})
 	return err
+}
+
+// logEnd is the log with how long the attempt took, and for how long nothing
+// served, if that was so.
+func (a *attempt) logEnd() *logrus.Entry {
+	log := a.log().WithField("seconds", a.outcome.Seconds)
+	if a.outcome.Gap > 0 {
+		log = log.WithField("gap_seconds", a.outcome.Gap)
+	}
+	return log
 }
 
 // level is that of the log line of a failure. What polling finds again and again

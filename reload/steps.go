@@ -46,6 +46,7 @@ type attempt struct {
 	untried        bool          // models that were good before need no canary
 	history        []*generation // what is remembered after the swap, if rolls back
 	rollsBack      bool
+	former         *Counts // of the models that were let go before these were opened
 
 	began   time.Time
 	outcome modelstore.Outcome
@@ -81,7 +82,7 @@ func (a *attempt) run(ctx context.Context) error {
 	var g *generation
 	err := a.step(stepDownload, func() error {
 		var err error
-		if g, err = a.c.source.fetch(ctx, a.request.Revision, a.outcome.Revision, a.fromDisk); err != nil {
+		if g, err = a.fetch(ctx); err != nil {
 			return err
 		}
 		if g.revision != a.outcome.Revision { // it moved on since it was resolved
@@ -147,7 +148,19 @@ func (a *attempt) resolve(ctx context.Context) error {
 	return a.refuse()
 }
 
-// refuse ends the attempt if the revision serves already or failed before.
+// fetch brings the files. A dry run asks for the commit: if the cache learned
+// from it what the revision names now, the watch would take that for new models.
+func (a *attempt) fetch(ctx context.Context) (*generation, error) {
+	revision := a.request.Revision
+	if a.request.DryRun {
+		revision = a.outcome.Revision
+	}
+	return a.c.source.fetch(ctx, revision, a.outcome.Revision, a.fromDisk)
+}
+
+// refuse ends the attempt if the revision serves already or failed before. That
+// the disk has what an operator rather went back from than waited for is no
+// reason to load it.
 func (a *attempt) refuse() error {
 	if now := a.c.serving(); now != nil && now.revision == a.outcome.Revision {
 		a.outcome.Result = unchanged
@@ -155,6 +168,9 @@ func (a *attempt) refuse() error {
 	}
 	if f, known := a.c.failure(a.outcome.Revision); known && f.lasting && !a.request.Force {
 		return &knownFailure{f}
+	}
+	if a.request.Trigger == "watch" && a.outcome.Revision == a.c.declined && !a.request.Force {
+		return &knownFailure{failure{revision: a.outcome.Revision, step: stepRollback, reason: "a rollback interrupted it"}}
 	}
 	return nil
 }
@@ -199,6 +215,9 @@ func (a *attempt) open(ctx context.Context, g *generation) (*Models, error) {
 	if err = a.step(stepWarm, func() error { return warm(ctx, models.Pipeline) }); err == nil && !a.untried {
 		err = a.step(stepCanary, func() error { return a.c.try(ctx, models.Pipeline) })
 	}
+	if err == nil {
+		err = context.Cause(ctx) // from here on nothing stops a swap
+	}
 	if err != nil {
 		return nil, errors.Join(err, models.Close())
 	}
@@ -209,7 +228,7 @@ func (a *attempt) open(ctx context.Context, g *generation) (*Models, error) {
 func (a *attempt) swap(models *Models, g *generation) {
 	_ = a.step(stepSwap, func() error {
 		c := a.c
-		c.expect(a, models)
+		c.expect(a, models, g)
 		a.outcome.Previous = c.install(a, g)
 		c.opts.Store.Swap(modelstore.NewBundle(models, g.revision, g.source))
 		c.opts.Metrics.Model("translation", g.revision, a.outcome.Previous)
@@ -223,7 +242,7 @@ func (a *attempt) swap(models *Models, g *generation) {
 }
 
 // drain waits until the models before are closed, but not for ever and not if
-// the new ones fail.
+// the new ones are to be rolled back.
 func (a *attempt) drain(ctx context.Context) {
 	err := a.step(stepDrain, func() error { return a.c.drain(ctx) })
 	if err != nil && ctx.Err() == nil {
@@ -236,19 +255,7 @@ func (c *Controller) drain(ctx context.Context) error {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, c.opts.DrainTimeout)
 	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- c.opts.Store.Drain(ctx) }()
-	var err error
-	select {
-	case err = <-done:
-	case m := <-c.suspect:
-		if c.serves(m) { // the loop deals with it next
-			c.suspect <- m
-			cancel()
-		}
-		err = <-done
-	}
-	if err != nil {
+	if err := c.opts.Store.Drain(ctx); err != nil {
 		return fmt.Errorf("reload: requests hold the models before still: %w", err)
 	}
 	c.opts.Metrics.Drain(time.Since(start))
