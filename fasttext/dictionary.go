@@ -88,7 +88,7 @@ func (r *reader) dictionary(a args) *dictionary {
 }
 
 func (r *reader) entries(d *dictionary, size int) {
-	d.ids = make(map[string]int32, size)
+	d.ids, d.names, d.isLabel = make(map[string]int32, size), make([]string, 0, size), make([]bool, 0, size)
 	for i := 0; i < size && r.err == nil; i++ {
 		name, count := r.word(), r.i64("an entry's count")
 		label := r.flag("an entry's type")
@@ -120,12 +120,18 @@ func (r *reader) prunes(d *dictionary) {
 
 // initSubwords lists the rows of each word.
 func (d *dictionary) initSubwords() {
+	var rows []int32 // of all words: one piece of memory, not one for each
 	d.subwords = make([][]int32, d.words)
-	for i := range d.subwords {
-		d.subwords[i] = []int32{int32(i)}
-		if d.names[i] != endOfSentence {
-			d.subwords[i] = d.appendSubwords(d.subwords[i], d.names[i])
+	ends := make([]int, d.words)
+	for i := range ends {
+		if rows = append(rows, int32(i)); d.names[i] != endOfSentence {
+			rows = d.appendSubwords(rows, d.names[i])
 		}
+		ends[i] = len(rows)
+	}
+	start := 0
+	for i, end := range ends {
+		d.subwords[i], start = rows[start:end:end], end
 	}
 }
 

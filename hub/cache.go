@@ -219,9 +219,10 @@ func (c *Client) link(repo, commit string, f File) error {
 	if now, err := os.Readlink(dst); err == nil && now == target {
 		return nil
 	}
-	// A link is replaced by a rename: no moment without it. Among the blobs, a
-	// link that a crash leaves behind is taken for no file of the snapshot.
-	tmp := c.blobPath(repo, f) + ".link" + tmpSuffix
+	// A link is replaced by a rename: no moment without it. In the repository's
+	// folder, a link that a crash leaves behind is taken for no file of the
+	// snapshot and for no blob.
+	tmp := filepath.Join(c.repoDir(repo), f.etag()+".link"+tmpSuffix)
 	_ = os.Remove(tmp)
 	if err := os.Symlink(target, tmp); err != nil {
 		return fmt.Errorf("hub: link %s: %w", f.Path, diskError(err))
