@@ -142,9 +142,15 @@ func TestRecall(t *testing.T) {
 	}
 }
 
-// translate translates with what serves, whatever comes out.
+// translate translates with what serves, whatever comes out, and waits for it as
+// the service does while models are replaced.
 func (r *rig) translate(text string) {
 	b, err := r.store.Acquire()
+	if errors.Is(err, modelstore.ErrEmpty) {
+		if err = r.store.Await(r.Context()); err == nil {
+			b, err = r.store.Acquire()
+		}
+	}
 	if err != nil {
 		r.Fatal(err)
 	}
