@@ -39,14 +39,17 @@ func cpuFeatures() string {
 
 func machineCPUs() int { return runtime.NumCPU() }
 
-// workBytes is what the service needs besides the models: texts, keys and values, caches, a coarse copy of the output
-// layer.
-const workBytes = 450 << 20
+// workBytes is what the service needs besides the models: texts, keys and values, caches. coarseBytes is the most that
+// the coarse copy of a model's output layer takes, which is less than half of the model.
+const (
+	workBytes   = 300 << 20
+	coarseBytes = 144 << 20
+)
 
 // checkMemory compares the models with the memory that the process may use.
 func (d *doctor) checkMemory(m foundModels) {
 	limit, whose := memoryLimit(os.ReadFile)
-	need := m.bytes + workBytes + int64(d.cfg.CacheSize)
+	need := m.bytes + min(m.bytes/2, coarseBytes) + workBytes + int64(d.cfg.CacheSize)
 	both := need + m.bytes
 	switch {
 	case limit == 0:
