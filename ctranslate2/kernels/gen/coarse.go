@@ -164,8 +164,9 @@ func coarseDots(mr int) {
 }
 
 // coarseBounds generates the most that products may be, and returns the largest
-// of them and how many are at least floor. A column's product is y = (dot - shift)·factor·inverse (+ bias), give or
-// take radius·reach + (|y| + |bias|)·slack + least.
+// of them and how many are at least floor. A column's product is
+// y = (dot - shift)·factor·inverse (+ bias), give or take
+// radius·reach + (|y| + |bias|)·slack + least.
 func coarseBounds(biased bool) {
 	name := "coarseBounds"
 	if biased {

@@ -160,8 +160,9 @@ func (t *instructions) coarseDots(mr int) {
 }
 
 // coarseBounds generates the most that products may be, and returns the largest
-// of them and how many are at least floor. A column's product is y = (dot - shift)·factor·inverse (+ bias), give or
-// take radius·reach + (|y| + |bias|)·slack + least.
+// of them and how many are at least floor. A column's product is
+// y = (dot - shift)·factor·inverse (+ bias), give or take
+// radius·reach + (|y| + |bias|)·slack + least.
 func coarseBounds(biased bool) {
 	name := "avx2CoarseBounds"
 	if biased {
