@@ -57,7 +57,7 @@ func someProducts() []product {
 	all := []product{{1, 1, 1}, {1, 7, 3}, {1, 8, 64}, {3, 31, 65}, {9, 32, 64}, {9, 33, 100}, {16, 70, 129}, {17, 100, 300}, {40, 64, 256}, {1, 300, 4096}, {5, 130, 2049},
 		{8, 67, 2100}, {33, 96, 4100}, {2, 40, 8192}}
 	for m := 1; m <= 20; m++ {
-		all = append(all, product{m, 45, 70}, product{m, 33, 191})
+		all = append(all, product{m, 45, 70}, product{m, 33, 191}, product{m, 45, 2000 + m})
 	}
 	return all
 }

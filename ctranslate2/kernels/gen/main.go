@@ -28,9 +28,10 @@ func main() {
 	}
 	coarseBounds(false)
 	coarseBounds(true)
-	for m := 1; m <= 8; m++ {
-		panelS8(m)
+	for m := leastColumnRows; m <= mostColumnRows; m++ {
+		columnsS8(m)
 	}
+	panelS8()
 	quantize()
 	dequantize()
 	dequantizeTile()
@@ -98,6 +99,44 @@ func (r rows) row(i int) mem {
 
 // advance moves all rows by some bytes.
 func (r rows) advance(bytes int) {
+	for _, b := range r.bases {
+		ADDQ(operand.I32(bytes), b)
+	}
+}
+
+// stridedRows addresses rows of a matrix by fewer bases: at rows 0, 5, 10, …, with
+// one and three strides.
+type stridedRows struct {
+	bases           []reg.GPVirtual
+	stride, stride3 reg.GPVirtual
+}
+
+func newStridedRows(first, stride reg.GPVirtual, n int) stridedRows {
+	r := stridedRows{[]reg.GPVirtual{first}, stride, GP64()}
+	LEAQ(mem{Base: stride, Index: stride, Scale: 2}, r.stride3)
+	for i := 5; i < n; i += 5 {
+		next := GP64()
+		LEAQ(mem{Base: r.bases[len(r.bases)-1], Index: stride, Scale: 4}, next)
+		ADDQ(stride, next)
+		r.bases = append(r.bases, next)
+	}
+	return r
+}
+
+// row returns the address of row i.
+func (r stridedRows) row(i int) mem {
+	m := mem{Base: r.bases[i/5]}
+	switch i % 5 {
+	case 1, 2, 4:
+		m.Index, m.Scale = r.stride, uint8(i%5)
+	case 3:
+		m.Index, m.Scale = r.stride3, 1
+	}
+	return m
+}
+
+// advance moves all rows by some bytes.
+func (r stridedRows) advance(bytes int) {
 	for _, b := range r.bases {
 		ADDQ(operand.I32(bytes), b)
 	}

@@ -1,0 +1,110 @@
+package kernels
+
+import (
+	"math"
+	"unsafe"
+)
+
+// panelRows is how many rows panelS8 multiplies.
+const panelRows = 8
+
+// columnsS8 are products with columns as they are stored, by rows.
+var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr){
+	9: columnsS8_9, columnsS8_10, columnsS8_11, columnsS8_12, columnsS8_13, columnsS8_14, columnsS8_15, columnsS8_16,
+}
+
+// blockedAVX512 multiplies the first rows, up to 16, by columns as they are
+// stored, which leaves these packed for the other rows, eight at a time. The
+// products of each block of rows go straight through the epilogue.
+func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []float32, ldo int) {
+	w, a := t.w, t.a
+	switch {
+	case w.N < panelColumns || w.K == 0:
+		t.direct(c, n0, n1, next, out, ldo)
+		return
+	case a.Rows <= 2*blockRows && a.Rows*w.K <= cachedBytes:
+		ldc := t.chunk
+		tilesAVX512(c, ldc, *a, (a.Rows+1)/2, w, n0, n1, next)
+		for r := range a.Rows {
+			t.epilogue(out[r*ldo:][:n1-n0], c[r*ldc:], r, n0)
+		}
+		return
+	}
+	first := (a.Rows-1)%panelRows + panelRows + 1
+	lines, panel := ptr(int8s(pack)), ptr(int8s(pack[linesBytes:]))
+	for n := n0; n < n1; n += panelColumns {
+		block := s8Block{t, n0, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
+		block.columns(first, lines, panel, c, w.ahead(n+panelColumns, n1, next))
+		block.finish(out, ldo, c, 0, first)
+		for r := first; r < a.Rows; r += panelRows {
+			panelS8(&a.Data[r*a.Stride], a.Stride, panel, (w.K+3)/4, &c[0], &w.Comp[block.p], address(out, r*ldo+n-n0), 4*ldo)
+			block.finish(out, ldo, c, r, panelRows)
+		}
+	}
+}
+
+// s8Block is a panel of columns of a product: width columns from n on, which are
+// among the panelColumns from p on.
+type s8Block struct {
+	t               *s8Task
+	n0, n, p, width int // n0 is the chunk's first
+}
+
+// columns multiplies the first rows by the panel's columns, which it packs if
+// there are more rows, and fetches what lies at pf.
+func (b *s8Block) columns(rows int, lines, panel *int8, c []int32, pf uintptr) {
+	a, w := b.t.a, b.t.w
+	if rows == a.Rows {
+		panel = nil
+	}
+	for half := 0; half < panelColumns; half += 16 {
+		p := b.p + half
+		columnsS8[rows](&a.Data[0], a.Stride, &w.Data[p*w.K], w.K, w.K, lines, panel, &c[half], &w.Comp[p], pf+uintptr(half*w.K))
+		if panel != nil {
+			panel = (*int8)(unsafe.Add(unsafe.Pointer(panel), 64))
+		}
+	}
+}
+
+// finish passes the products c [rows][panelColumns] of rows r.. through the epilogue.
+func (b *s8Block) finish(out []float32, ldo int, c []int32, r, rows int) {
+	out = out[r*ldo+b.n-b.n0:]
+	if b.width == panelColumns && b.t.tileEpilogue(out, ldo, c, r, rows, b.n) {
+		return
+	}
+	for i := range rows {
+		b.t.epilogue(out[i*ldo:][:b.width], c[i*panelColumns+b.n-b.p:], r+i, b.n)
+	}
+}
+
+var noBias [panelColumns]float32
+
+// tileEpilogue turns the products of some rows and a whole panel, columns n..,
+// into out. It reports false where the epilogue is more than it does.
+func (t *s8Task) tileEpilogue(out []float32, ldo int, c []int32, r, rows, n int) bool {
+	ep := &t.ep
+	bias, floor, act := &noBias[0], float32(math.Inf(-1)), ep.Activation
+	var residual *float32
+	ldr := 0
+	if ep.Bias != nil {
+		bias = ptr(ep.Bias[n : n+panelColumns])
+	}
+	if ep.Residual != nil {
+		ldr = ep.ResidualStride
+		residual = ptr(ep.Residual[r*ldr+n : (r+rows-1)*ldr+n+panelColumns])
+	}
+	if act != None && act != ReLU {
+		return false
+	}
+	if act == ReLU {
+		floor = 0
+	}
+	_ = out[(rows-1)*ldo+panelColumns-1]
+	scale, inverse := ptr(t.w.Scale[n:n+panelColumns]), &t.a.InvScale[r]
+	if residual != nil {
+		dequantTileResidual(ptr(out), 4*ldo, ptr(c), rows, inverse, floor, scale, bias, residual, 4*ldr)
+	} else {
+		dequantTile(ptr(out), 4*ldo, ptr(c), rows, inverse, floor, scale, bias, nil, 0)
+	}
+	return true
+}

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// pack16 transposes 16 rows of b, of k bytes each, into groups of 64 bytes that
+// are step bytes apart: group g holds bytes 4g..4g+3 of each row. What is
+// missing of the last group is zero.
+func pack16() {
+	const name = "packS8"
+	TEXT(name, NOSPLIT, "func(b *int8, ldb int, k int, dst *int8, step int)")
+	Pragma("noescape")
+	b, ldb, k, dst, step := gp("b"), gp("ldb"), gp("k"), gp("dst"), gp("step")
+	bs := newRows(b, ldb, 16)
+	step3 := GP64()
+	LEAQ(mem{Base: step, Index: step, Scale: 2}, step3)
+	n := GP64()
+	MOVQ(k, n)
+	SHRQ(imm(6), n)
+	JZ(label(name + "_tail"))
+	Label(name + "_loop")
+	out := transpose16(bs, nil)
+	for g := 0; g < 16; g += 4 {
+		VMOVDQU32(out[g], mem{Base: dst})
+		VMOVDQU32(out[g+1], mem{Base: dst, Index: step, Scale: 1})
+		VMOVDQU32(out[g+2], mem{Base: dst, Index: step, Scale: 2})
+		VMOVDQU32(out[g+3], mem{Base: dst, Index: step3, Scale: 1})
+		LEAQ(mem{Base: dst, Index: step, Scale: 4}, dst)
+	}
+	bs.advance(64)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	Label(name + "_tail")
+	ANDQ(imm(63), k)
+	JZ(label(name + "_done"))
+	mask := lowMask(k)
+	for _, v := range transpose16(bs, &mask) {
+		VMOVDQU32(v, mem{Base: dst})
+		ADDQ(step, dst)
+		SUBQ(imm(4), k)
+		JLE(label(name + "_done"))
+	}
+	Label(name + "_done")
+	VZEROUPPER()
+	RET()
+}
+
+// transpose16 loads 64 bytes of 16 rows and transposes them as 16×16 dwords.
+func transpose16(bs rows, mask *reg.OpmaskVirtual) []reg.VecVirtual {
+	r := make([]reg.VecVirtual, 16)
+	for i := range r {
+		r[i] = ZMM()
+		if mask != nil {
+			VMOVDQU8_Z(bs.row(i), *mask, r[i])
+		} else {
+			VMOVDQU8(bs.row(i), r[i])
+		}
+	}
+	for i := 0; i < 16; i += 2 { // pairs of rows
+		t := ZMM()
+		VPUNPCKLDQ(r[i+1], r[i], t)
+		VPUNPCKHDQ(r[i+1], r[i], r[i+1])
+		r[i] = t
+	}
+	u := make([]reg.VecVirtual, 16)
+	for q := 0; q < 16; q += 4 { // u[q+c], lane L: rows q..q+3, dword 4L+c
+		for h := 0; h < 2; h++ {
+			u[q+2*h], u[q+2*h+1] = ZMM(), ZMM()
+			VPUNPCKLQDQ(r[q+2+h], r[q+h], u[q+2*h])
+			VPUNPCKHQDQ(r[q+2+h], r[q+h], u[q+2*h+1])
+		}
+	}
+	out := make([]reg.VecVirtual, 16)
+	for c := 0; c < 4; c++ {
+		x0, x1, x2, x3 := u[c], u[4+c], u[8+c], u[12+c]
+		even01, odd01, even23, odd23 := ZMM(), x0, ZMM(), x2
+		VSHUFI32X4(imm(0x88), x1, x0, even01)
+		VSHUFI32X4(imm(0xdd), x1, x0, odd01)
+		VSHUFI32X4(imm(0x88), x3, x2, even23)
+		VSHUFI32X4(imm(0xdd), x3, x2, odd23)
+		out[c], out[4+c], out[8+c], out[12+c] = ZMM(), ZMM(), even01, odd01
+		VSHUFI32X4(imm(0x88), even23, even01, out[c])
+		VSHUFI32X4(imm(0xdd), even23, even01, out[8+c])
+		VSHUFI32X4(imm(0x88), odd23, odd01, out[4+c])
+		VSHUFI32X4(imm(0xdd), odd23, odd01, out[12+c])
+	}
+	return out
+}
+
+// A kernel for columns as they are stored takes so many rows.
+const leastColumnRows, mostColumnRows = 9, 16
+
+// columnsS8 generates c[mr][16] = Σ a[i][k]·b[j][k] + add[j] for mr rows of bytes
+// and 16 rows of weights, which it transposes in registers, 16 bytes at a time:
+// shuffles and products run on different ports. Where panel is not nil it leaves
+// them there, 128 bytes for four of k, for panelS8. Strides are in bytes; ldc is
+// 128. The last k%64 bytes of b are read with a mask; a must be readable up to
+// the next multiple of 64. Meanwhile, for each 64 of k, 16 lines at pf are fetched.
+//
+// The lines of b, a power of two apart more often than not, would throw each
+// other out of the first cache between one piece and the next. So they are read
+// once, a block of 64 bytes ahead, into lines, [2][16][64] bytes.
+func columnsS8(mr int) {
+	name := fmt.Sprintf("columnsS8_%d", mr)
+	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)")
+	Pragma("noescape")
+	as, b := newStridedRows(gp("a"), gp("lda"), mr), newLineCopy(gp("b"), gp("ldb"), param("k"))
+	lines, panel, pf, left := gp("lines"), gp("panel"), gp("pf"), param("k")
+	ahead := GP64()
+	LEAQ(mem{Base: lines, Disp: 16 * 64}, ahead)
+	acc, r := zeros(mr), [4]reg.VecVirtual{ZMM(), ZMM(), ZMM(), ZMM()}
+	b.limit(name+"_first", left)
+	for j := 0; j < 16; j += 4 {
+		b.copy4(mem{Base: lines, Disp: 64 * j})
+	}
+	Label(name + "_loop")
+	b.nextBlock()
+	SUBQ(imm(64), left)
+	b.limit(name+"_next", left)
+	for s := 0; s < 4; s++ {
+		b.copy4(mem{Base: ahead, Disp: 4 * 64 * s})
+		for u := 0; u < 4; u++ {
+			PREFETCHT1(mem{Base: pf, Disp: 256*s + 64*u})
+		}
+		loadLanes(r, mem{Base: lines, Disp: 16 * s})
+		groups := transpose4(r)
+		storeGroups(fmt.Sprintf("%s_%d", name, s), groups, panel)
+		for u, g := range groups {
+			for i := range acc {
+				v := ZMM()
+				VPBROADCASTD(at(as.row(i), 16*s+4*u), v)
+				VPDPBUSD(g, v, acc[i])
+			}
+		}
+	}
+	as.advance(64)
+	ADDQ(operand.I32(1024), pf)
+	XCHGQ(lines, ahead)
+	CMPQ(left, imm(0))
+	JG(label(name + "_loop"))
+	c, add, sum := gp("c"), gp("add"), ZMM()
+	VMOVDQU32(mem{Base: add}, sum)
+	for i := range acc {
+		VPADDD(sum, acc[i], acc[i])
+		VMOVDQU32(acc[i], mem{Base: c, Disp: 128 * i})
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// lineCopy copies lines of 16 rows of a matrix.
+type lineCopy struct {
+	b, ldb     reg.GPVirtual
+	mask, tail reg.OpmaskVirtual // what there is of a line, and of the last
+}
+
+func newLineCopy(b, ldb reg.GPVirtual, k mem) lineCopy {
+	n := GP64()
+	MOVQ(k, n)
+	ANDQ(imm(63), n)
+	c := lineCopy{b, ldb, K(), lowMask(n)}
+	KXNORQ(c.mask, c.mask, c.mask)
+	return c
+}
+
+// limit says that left bytes are left, and maybe none: what is masked is not
+// touched.
+func (c lineCopy) limit(name string, left mem) {
+	CMPQ(left, imm(64))
+	JGE(label(name + "_whole"))
+	KMOVQ(c.tail, c.mask)
+	CMPQ(left, imm(0))
+	JG(label(name + "_whole"))
+	KXORQ(c.mask, c.mask, c.mask)
+	Label(name + "_whole")
+}
+
+// copy4 copies lines of the next four rows.
+func (c lineCopy) copy4(to mem) {
+	for j := 0; j < 4; j += 2 {
+		even, odd := ZMM(), ZMM()
+		VMOVDQU8_Z(mem{Base: c.b}, c.mask, even)
+		VMOVDQU8_Z(mem{Base: c.b, Index: c.ldb, Scale: 1}, c.mask, odd)
+		VMOVDQU8(even, at(to, 64*j))
+		VMOVDQU8(odd, at(to, 64*j+64))
+		LEAQ(mem{Base: c.b, Index: c.ldb, Scale: 2}, c.b)
+	}
+}
+
+// nextBlock goes back to the first of 16 rows and on by a line.
+func (c lineCopy) nextBlock() {
+	back := GP64()
+	MOVQ(c.ldb, back)
+	SHLQ(imm(4), back)
+	SUBQ(back, c.b)
+	ADDQ(imm(64), c.b)
+}
+
+// loadLanes loads 16 bytes of 16 lines at m into r: lines j, 4+j, 8+j and 12+j
+// lie in the lanes of vector j.
+func loadLanes(r [4]reg.VecVirtual, m mem) {
+	for j := range r {
+		VMOVDQU32(at(m, 64*j), r[j].AsX())
+		for lane := 1; lane < 4; lane++ {
+			VINSERTI32X4(imm(lane), at(m, 64*(4*lane+j)), r[j], r[j])
+		}
+	}
+}
+
+// transpose4 transposes the 4×4 dwords in each lane of r.
+func transpose4(r [4]reg.VecVirtual) [4]reg.VecVirtual {
+	low01, low23 := ZMM(), ZMM()
+	VPUNPCKLDQ(r[1], r[0], low01)
+	VPUNPCKHDQ(r[1], r[0], r[0])
+	VPUNPCKLDQ(r[3], r[2], low23)
+	VPUNPCKHDQ(r[3], r[2], r[2])
+	VPUNPCKLQDQ(low23, low01, r[1])
+	VPUNPCKHQDQ(low23, low01, low01)
+	VPUNPCKLQDQ(r[2], r[0], r[3])
+	VPUNPCKHQDQ(r[2], r[0], r[0])
+	return [4]reg.VecVirtual{r[1], low01, r[3], r[0]}
+}
+
+// storeGroups stores groups 128 bytes apart at panel, if there is one, and moves on.
+func storeGroups(name string, groups [4]reg.VecVirtual, panel reg.GPVirtual) {
+	TESTQ(panel, panel)
+	JZ(label(name + "_kept"))
+	for u, g := range groups {
+		VMOVDQU32(g, mem{Base: panel, Disp: 128 * u})
+	}
+	ADDQ(operand.I32(512), panel)
+	Label(name + "_kept")
+}
+
+// panelRows is how many rows a packed panel is multiplied by at once.
+const panelRows = 8
+
+// panelS8 generates c[8][32] = a·panel + add for a packed panel of 32 columns
+// and k4 groups of four. Strides are in bytes; ldc is 128. First it fetches the
+// rows at out, where c will go: they are seldom in the caches.
+func panelS8() {
+	const name = "panelS8"
+	TEXT(name, NOSPLIT, "func(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, out uintptr, ldo int)")
+	Pragma("noescape")
+	out, ldo := gp("out"), gp("ldo")
+	for i := 0; i < panelRows; i++ {
+		PREFETCHT0(mem{Base: out})
+		PREFETCHT0(mem{Base: out, Disp: 64})
+		ADDQ(ldo, out)
+	}
+	a, panel, k4 := gp("a"), gp("panel"), gp("k4")
+	as := newRows(a, gp("lda"), panelRows)
+	acc := zeros(2 * panelRows)
+	step := func(u int) {
+		b0, b1 := ZMM(), ZMM()
+		VMOVDQU32(mem{Base: panel, Disp: 128 * u}, b0)
+		VMOVDQU32(mem{Base: panel, Disp: 128*u + 64}, b1)
+		for i := 0; i < panelRows; i++ {
+			v := ZMM()
+			VPBROADCASTD(at(as.row(i), 4*u), v)
+			VPDPBUSD(b0, v, acc[2*i])
+			VPDPBUSD(b1, v, acc[2*i+1])
+		}
+	}
+	n := GP64()
+	MOVQ(k4, n)
+	SHRQ(imm(2), n)
+	JZ(label(name + "_tail"))
+	Label(name + "_loop")
+	for u := 0; u < 4; u++ {
+		step(u)
+	}
+	ADDQ(operand.I32(512), panel)
+	as.advance(16)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	Label(name + "_tail")
+	ANDQ(imm(3), k4)
+	JZ(label(name + "_done"))
+	Label(name + "_rest")
+	step(0)
+	ADDQ(operand.I32(128), panel)
+	as.advance(4)
+	DECQ(k4)
+	JNZ(label(name + "_rest"))
+	Label(name + "_done")
+	c, add := gp("c"), gp("add")
+	a0, a1 := ZMM(), ZMM()
+	VMOVDQU32(mem{Base: add}, a0)
+	VMOVDQU32(mem{Base: add, Disp: 64}, a1)
+	for i := 0; i < panelRows; i++ {
+		VPADDD(a0, acc[2*i], acc[2*i])
+		VPADDD(a1, acc[2*i+1], acc[2*i+1])
+		VMOVDQU32(acc[2*i], mem{Base: c, Disp: 128 * i})
+		VMOVDQU32(acc[2*i+1], mem{Base: c, Disp: 128*i + 64})
+	}
+	VZEROUPPER()
+	RET()
+}
