@@ -155,7 +155,7 @@ func (c *decoder) selfAttend(w *decoderWorkspace, a *multiHeadAttention, layer i
 	}
 	w.store(layer, qkv[inner:], 3*inner)
 	t := &w.decoderTask
-	*t = decoderAttention{a: a, arena: w.arena, exec: w.exec, layer: layer, rows: rows, q: qkv, ldq: 3 * inner, context: w.context.grow(m * inner)}
+	*t = decoderAttention{groups: t.groups, a: a, arena: w.arena, exec: w.exec, layer: layer, rows: rows, q: qkv, ldq: 3 * inner, context: w.context.grow(m * inner)}
 	if a.bias != nil {
 		t.bias = c.bias
 	}
@@ -168,7 +168,7 @@ func (c *decoder) crossAttend(w *decoderWorkspace, a *multiHeadAttention, layer 
 	q := a.project(&w.workspace, x, m, c.d)
 	inner := a.inner()
 	t := &w.decoderTask
-	*t = decoderAttention{a: a, arena: w.arena, exec: w.exec, layer: layer, rows: rows, q: q, ldq: inner, context: w.context.grow(m * inner), memory: true}
+	*t = decoderAttention{groups: t.groups, a: a, arena: w.arena, exec: w.exec, layer: layer, rows: rows, q: q, ldq: inner, context: w.context.grow(m * inner), memory: true}
 	if layer == c.alignmentLayer {
 		t.alignHeads = c.alignmentHeads
 		t.weights = w.alignment(rows, c.alignmentHeads)
@@ -197,26 +197,46 @@ type decoderAttention struct {
 	alignHeads int
 	weights    [][]float32 // per row [alignHeads][source], or nil
 
-	headBlock int // heads that a thread takes at a time
+	groups    []int // first rows of the groups, and len(rows)
+	headBlock int   // heads that a thread takes at a time
 }
 
-// run computes the context of all rows and heads. The heads of a page lie one
-// behind the other, so a thread takes as many of a row as leave each thread some
-// pieces: the processor then foresees what is read next.
+// groupRows is the most rows of a group.
+const groupRows = 8
+
+// run computes the context of all rows and heads. Rows of one sequence, which
+// read much the same keys and values, are a group, and a thread takes some heads
+// of it, one behind the other, so that each is read from memory once and the
+// processor foresees what comes next.
 func (t *decoderAttention) run() {
-	heads, m := t.a.heads, len(t.rows)
-	t.headBlock = max(1, min(heads, m*heads/(4*t.exec.Threads())))
-	t.exec.Parallel(m*t.blocks(), t)
+	t.group()
+	heads, n := t.a.heads, len(t.groups)-1
+	t.headBlock = max(1, min(heads, n*heads/(4*t.exec.Threads())))
+	t.exec.Parallel(n*t.blocks(), t)
 }
 
-// blocks is how many pieces a row has.
+// group cuts the rows into groups.
+func (t *decoderAttention) group() {
+	t.groups = t.groups[:0]
+	for i := range t.rows {
+		n := len(t.groups)
+		if n == 0 || t.rows[i].seq != t.rows[i-1].seq || i-t.groups[n-1] == groupRows {
+			t.groups = append(t.groups, i)
+		}
+	}
+	t.groups = append(t.groups, len(t.rows))
+}
+
+// blocks is how many pieces a group has.
 func (t *decoderAttention) blocks() int { return (t.a.heads + t.headBlock - 1) / t.headBlock }
 
-// Do computes the context of a block of heads of one row.
+// Do computes the context of a block of heads of one group.
 func (t *decoderAttention) Do(thread, i int) {
-	r, first := i/t.blocks(), i%t.blocks()*t.headBlock
+	g, first := i/t.blocks(), i%t.blocks()*t.headBlock
 	for h := first; h < min(first+t.headBlock, t.a.heads); h++ {
-		t.head(thread, r, h)
+		for r := t.groups[g]; r < t.groups[g+1]; r++ {
+			t.head(thread, r, h)
+		}
 	}
 }
 
