@@ -283,9 +283,13 @@ func (s *localSource) present(commit string) *generation {
 
 func (s *localSource) others() []string { return nil }
 
-func (s *localSource) changed(string) bool {
+// changed also reports a content that was read but does not serve: a dry run
+// reads it first, if it comes before the watch looks.
+func (s *localSource) changed(commit string) bool {
 	state, _, err := s.look()
-	return err == nil && state != s.known()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return err == nil && (state != s.seen || commit != "" && commit != s.revision)
 }
 
 // links are the names that lead to the folder: its own and, where that is a

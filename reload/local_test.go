@@ -230,6 +230,23 @@ func TestNoiseInTheFolder(t *testing.T) {
 	}
 }
 
+// TestDryRunBeforeTheWatchLooks has noise put the watch off until a dry run has
+// read the new models.
+func TestDryRunBeforeTheWatchLooks(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, saying("Habari"))
+	makeNoise(t, filepath.Join(dir, ".log"), 5*time.Millisecond)
+	o := inFolder(t, dir)
+	o.Debounce = 100 * time.Millisecond // noise puts the watch off by 3 s
+	r := run(t, o)
+	first := r.other("")
+	write(t, dir, saying("Salamu"))
+	r.ask(modelstore.Request{DryRun: true}, "checked")
+	r.says("Habari")
+	r.other(first)
+	r.says("Salamu")
+}
+
 // copySlowly writes to a file for some time and leaves it incomplete. It returns
 // for how long the file rested at most: a busy machine makes any writer pause.
 func copySlowly(t *testing.T, name string, data []byte, during time.Duration) (stalled time.Duration) {
