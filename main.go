@@ -38,9 +38,9 @@ type runner func(ctx context.Context, args []string, std stdio) error
 func commands() []command {
 	return []command{
 		{"serve", "serve the REST API (the default)", runServe},
-		{"pull", "download models from the Hub into the cache", withKernels(runPull)},
-		{"translate", "translate a file or standard input", withKernels(runTranslate)},
-		{"detect", "detect the language of each line of a file or standard input", withKernels(runDetect)},
+		{"pull", "download models from the Hub into the cache", runPull},
+		{"translate", "translate a file or standard input", runTranslate},
+		{"detect", "detect the language of each line of a file or standard input", runDetect},
 		{"ct2", "translate lines of tokens with a CTranslate2 model", withKernels(runCT2)},
 		{"bench", "measure the runtime on a model or on one of NLLB's sizes", withKernels(runBench)},
 		{"doctor", "explain this machine and what to change", runDoctor},

@@ -33,7 +33,7 @@ func runPull(ctx context.Context, args []string, std stdio) error {
 	if fs.NArg() > 1 {
 		return usageError("pull: one repository, after the options, not %q", fs.Args())
 	}
-	cfg, err := config.Load(os.Environ())
+	cfg, err := loadConfig(os.Environ())
 	if err != nil {
 		return err
 	}

@@ -7,14 +7,13 @@ import (
 	"io"
 	"os"
 
-	"github.com/sematech/sema/config"
 	"github.com/sematech/sema/translate"
 )
 
 // openForCommand opens the models for a command, which the environment
 // configures as it does the service.
 func openForCommand(models string) (*translate.Pipeline, error) {
-	cfg, err := config.Load(os.Environ())
+	cfg, err := loadConfig(os.Environ())
 	if err != nil {
 		return nil, err
 	}
