@@ -24,7 +24,9 @@ func NewMetrics() *Metrics {
 	metrics.ExposeMetadata(true)
 	m := &Metrics{set: metrics.NewSet()}
 	m.set.NewGauge(memoryUsage, residentBytes)
-	m.set.NewCounter(charactersTotal)
+	for _, name := range []string{charactersTotal, tokensTotal, cancelledTotal, panicsTotal, cacheMissesTotal, downloadBytes} {
+		m.set.NewCounter(name) // at 0, lest the first event go unseen by rate()
+	}
 	m.set.NewPrometheusHistogramExt(detectionDuration, buckets)
 	m.set.NewGauge(modelLoadTime, nil)
 	return m

@@ -79,6 +79,17 @@ func TestNamesAndLabels(t *testing.T) {
 	}
 }
 
+// TestCountersBeginAtZero: what appears with its first event has no increase for
+// rate() to see.
+func TestCountersBeginAtZero(t *testing.T) {
+	got := scrape(t, telemetry.NewMetrics())
+	for _, name := range []string{"characters_translated", "tokens_generated", "requests_cancelled", "panics", "cache_misses", "hub_download_bytes"} {
+		if line := "\nsema_" + name + "_total 0\n"; !strings.Contains(got, line) {
+			t.Errorf("no %q in\n%s", line, got)
+		}
+	}
+}
+
 func TestEveryFamilyHasHelp(t *testing.T) {
 	m := telemetry.NewMetrics()
 	record(m)
