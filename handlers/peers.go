@@ -71,10 +71,14 @@ func (s *service) foreignShape(c *fiber.Ctx) fiber.Handler {
 	return nil
 }
 
-// isForm says whether the body is a form, as web pages send it.
+// isForm says whether the body is a form, as web pages send it. JSON that curl calls a form, since nobody told it
+// otherwise, is none: its sender should hear of the header and not of a form's fields.
 func isForm(c *fiber.Ctx) bool {
 	media := strings.ToLower(c.Get(fiber.HeaderContentType))
-	return strings.HasPrefix(media, fiber.MIMEApplicationForm) || strings.HasPrefix(media, fiber.MIMEMultipartForm)
+	if strings.HasPrefix(media, fiber.MIMEApplicationForm) {
+		return !bytes.HasPrefix(bytes.TrimSpace(c.Request().Body()), []byte("{"))
+	}
+	return strings.HasPrefix(media, fiber.MIMEMultipartForm)
 }
 
 // stringList is one string or an array of them.

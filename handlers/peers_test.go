@@ -30,6 +30,19 @@ func same(t *testing.T, what string, a answer, code int, want string) {
 	}
 }
 
+// TestJSONSentAsAForm is what curl -d sends without a header.
+func TestJSONSentAsAForm(t *testing.T) {
+	s := start(t, nil)
+	for path, body := range map[string]string{
+		"/translate": `{"text":"Hello","target_language":"swh_Latn"}`, "/api/v1/translate": ` {"text":"Hello","target_language":"swh_Latn"}`,
+		"/api/v1/detect-language": `{"text":"Hello"}`, "/detect": `{"q":"Hello"}`, "/v2/translate": `{"text":["Hello"],"target_lang":"SW"}`,
+	} {
+		if a := s.do("POST", path, body, "Content-Type", form); a.StatusCode != 415 || !strings.Contains(a.body, "Content-Type: application/json") {
+			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
+		}
+	}
+}
+
 func TestLibreTranslate(t *testing.T) {
 	s := start(t, nil)
 	same(t, "json", s.post("/translate", `{"q":"Hello","source":"en","target":"sw","format":"text"}`), 200, `{"translatedText":"<swh_Latn>Hello"}`)
