@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -63,6 +64,34 @@ func TestRollbackOfAFolder(t *testing.T) {
 	r.back("swapped") // from its private copy: the folder has it no more
 	r.says("Habari")
 	r.ask(modelstore.Request{Trigger: "poll"}, "failed")
+}
+
+// TestRolledBackFolderStays: what happens in the folder after a rollback does not
+// bring back the models that it still has.
+func TestRolledBackFolderStays(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, saying("Habari"))
+	o := inFolder(t, dir)
+	o.Debounce = 20 * time.Millisecond
+	r := run(t, o)
+	first := r.other("")
+	write(t, dir, saying("Salamu"))
+	second := r.other(first)
+	if b := r.back("swapped"); b.Revision != first {
+		t.Fatalf("%+v", b)
+	}
+	for range 10 {
+		if err := os.WriteFile(filepath.Join(dir, ".touched"), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * o.Debounce)
+	}
+	r.says("Habari")
+	if now := r.store.Current().Revision; now != first {
+		t.Errorf("%s serves again", second)
+	}
+	r.ask(modelstore.Request{Force: true}, "swapped")
+	r.says("Salamu")
 }
 
 // faulty is a runtime that fails, or loops, once it serves.
