@@ -5,33 +5,78 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
+	"math/bits"
+	"strings"
+	"unicode/utf8"
 )
 
 // A Vocabulary maps tokens to ids and back. It is immutable and safe to use
 // from concurrent goroutines.
 type Vocabulary struct {
-	tokens []string
-	ids    map[string]int32
+	tokens *tokenList
+	// table has at each place a token's id + 1, or 0: where the token's hash says,
+	// or at the first free place behind. At least half of the places are free.
+	table []int32
+	seed  maphash.Seed
 
 	bos, eos, unk string
 }
 
+// tokenList holds a large vocabulary in little memory, for the garbage collector
+// to pass over.
+type tokenList struct {
+	text strings.Builder // all tokens, one behind the other
+	ends []int32         // of the tokens in text
+}
+
+// newTokenList returns an empty list with room for n tokens of some bytes in all.
+func newTokenList(n, bytes int) *tokenList {
+	l := &tokenList{ends: make([]int32, 0, n)}
+	l.text.Grow(bytes)
+	return l
+}
+
+func (l *tokenList) add(token []byte) {
+	l.text.Write(token)
+	l.ends = append(l.ends, int32(l.text.Len()))
+}
+
+func (l *tokenList) at(i int) string {
+	start := int32(0)
+	if i > 0 {
+		start = l.ends[i-1]
+	}
+	return l.text.String()[start:l.ends[i]]
+}
+
 // Size returns the number of ids, including an appended unknown token.
-func (v *Vocabulary) Size() int { return len(v.tokens) }
+func (v *Vocabulary) Size() int { return len(v.tokens.ends) }
 
 // ID returns the id of token and whether the vocabulary has it.
 func (v *Vocabulary) ID(token string) (int, bool) {
-	id, ok := v.ids[token]
-	return int(id), ok
+	id := *v.place(token)
+	return int(id) - 1, id > 0
+}
+
+// place returns the place of token in the table, which is 0 if the vocabulary
+// lacks it.
+func (v *Vocabulary) place(token string) *int32 {
+	mask := uint64(len(v.table) - 1)
+	for i := maphash.String(v.seed, token) & mask; ; i = (i + 1) & mask {
+		if p := &v.table[i]; *p == 0 || v.tokens.at(int(*p-1)) == token {
+			return p
+		}
+	}
 }
 
 // Token returns the token of id, or the unknown token for an id out of range.
 func (v *Vocabulary) Token(id int) string {
-	if id < 0 || id >= len(v.tokens) {
+	if id < 0 || id >= v.Size() {
 		return v.unk
 	}
-	return v.tokens[id]
+	return v.tokens.at(id)
 }
 
 // EOS returns the end token, BOS the begin token, Unknown the unknown token.
@@ -41,31 +86,31 @@ func (v *Vocabulary) Unknown() string { return v.unk }
 
 // id returns token's id, or the unknown token's.
 func (v *Vocabulary) id(token string) int32 {
-	if id, ok := v.ids[token]; ok {
-		return id
+	if id, ok := v.ID(token); ok {
+		return int32(id)
 	}
-	return v.ids[v.unk]
+	return *v.place(v.unk) - 1
 }
 
 // lookup returns token's id, or an error that names the token.
 func (v *Vocabulary) lookup(token string) (int32, error) {
-	if id, ok := v.ids[token]; ok {
-		return id, nil
+	if id, ok := v.ID(token); ok {
+		return int32(id), nil
 	}
 	return 0, fmt.Errorf("%w: token %q is not in the vocabulary", ErrInvalidOptions, token)
 }
 
-func newVocabulary(tokens []string, c *modelConfig) *Vocabulary {
-	v := &Vocabulary{ids: make(map[string]int32, len(tokens)+1), bos: c.BOSToken, eos: c.EOSToken, unk: c.UnkToken}
-	v.tokens = tokens
-	for i, t := range tokens {
-		if _, ok := v.ids[t]; !ok { // the first of duplicates wins
-			v.ids[t] = int32(i)
+func newVocabulary(tokens *tokenList, c *modelConfig) *Vocabulary {
+	v := &Vocabulary{tokens: tokens, seed: maphash.MakeSeed(), bos: c.BOSToken, eos: c.EOSToken, unk: c.UnkToken}
+	v.table = make([]int32, 2<<bits.Len(uint(v.Size())))
+	for i := range v.Size() {
+		if p := v.place(v.tokens.at(i)); *p == 0 { // the first of duplicates wins
+			*p = int32(i) + 1
 		}
 	}
-	if _, ok := v.ids[v.unk]; !ok {
-		v.ids[v.unk] = int32(len(v.tokens))
-		v.tokens = append(v.tokens, v.unk)
+	if p := v.place(v.unk); *p == 0 {
+		v.tokens.add([]byte(v.unk))
+		*p = int32(v.Size())
 	}
 	return v
 }
@@ -96,7 +141,7 @@ func loadVocabularies(fsys fs.FS, c *modelConfig) (source, target *Vocabulary, e
 
 var vocabularyFormats = []struct {
 	ext   string
-	parse func([]byte) ([]string, error)
+	parse func([]byte) (*tokenList, error)
 }{{".json", parseJSONVocabulary}, {".txt", parseTextVocabulary}}
 
 // loadVocabulary reads name.json or else name.txt; nil if neither is there.
@@ -109,6 +154,9 @@ func loadVocabulary(fsys fs.FS, name string, c *modelConfig) (*Vocabulary, error
 		if err != nil {
 			return nil, err
 		}
+		if len(data) > maxVocabularyBytes {
+			return nil, fmt.Errorf("%w: %s has %d bytes, the limit is %d", ErrInvalidModel, name+f.ext, len(data), maxVocabularyBytes)
+		}
 		tokens, err := f.parse(data)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s: %v", ErrInvalidModel, name+f.ext, err)
@@ -118,17 +166,57 @@ func loadVocabulary(fsys fs.FS, name string, c *modelConfig) (*Vocabulary, error
 	return nil, nil
 }
 
-func parseJSONVocabulary(data []byte) ([]string, error) {
-	var tokens []string
-	if err := json.Unmarshal(data, &tokens); err != nil {
-		return nil, err
+// maxVocabularyBytes keeps places in a vocabulary's text within int32.
+const maxVocabularyBytes = 1 << 30
+
+// parseJSONVocabulary reads a list of strings. Few have escapes: the others are
+// taken as they stand, which is many times faster than encoding/json.
+func parseJSONVocabulary(data []byte) (*tokenList, error) {
+	if !json.Valid(data) {
+		return nil, json.Unmarshal(data, new([]string)) // says where
+	}
+	tokens := newTokenList(bytes.Count(data, []byte{'"'})/2+1, len(data))
+	rest, ok := bytes.CutPrefix(bytes.TrimLeft(data, jsonSpace), []byte("["))
+	for rest = bytes.TrimLeft(rest, jsonSpace); ok && rest[0] == '"'; rest = bytes.TrimLeft(rest, jsonSpace+",") {
+		n, plain := stringLength(rest)
+		token := rest[1 : n-1]
+		if !plain {
+			token = unescape(rest[:n])
+		}
+		tokens.add(token)
+		rest = rest[n:]
+	}
+	if !ok || rest[0] != ']' {
+		return nil, fmt.Errorf("it is not a list of strings (the first %d are)", len(tokens.ends))
 	}
 	return tokens, nil
 }
 
+const jsonSpace = " \t\r\n"
+
+// stringLength returns the length of the JSON string that valid JSON begins with,
+// and whether it is ASCII or UTF-8 without escapes.
+func stringLength(data []byte) (n int, plain bool) {
+	plain = true
+	for n = 1; data[n] != '"'; n++ {
+		if data[n] == '\\' {
+			plain = false
+			n++
+		}
+	}
+	n++
+	return n, plain && utf8.Valid(data[:n])
+}
+
+func unescape(quoted []byte) []byte {
+	var s string
+	_ = json.Unmarshal(quoted, &s) // it is valid
+	return []byte(s)
+}
+
 // parseTextVocabulary reads a token a line. A carriage return belongs to the
 // token, unless every line has one.
-func parseTextVocabulary(data []byte) ([]string, error) {
+func parseTextVocabulary(data []byte) (*tokenList, error) {
 	if len(data) == 0 {
 		return nil, errors.New("it is empty")
 	}
@@ -137,12 +225,12 @@ func parseTextVocabulary(data []byte) ([]string, error) {
 	for _, l := range lines {
 		dos = dos && bytes.HasSuffix(l, []byte("\r"))
 	}
-	tokens := make([]string, len(lines))
-	for i, l := range lines {
+	tokens := newTokenList(len(lines)+1, len(data))
+	for _, l := range lines {
 		if dos {
 			l = l[:len(l)-1]
 		}
-		tokens[i] = string(l)
+		tokens.add(l)
 	}
 	return tokens, nil
 }
