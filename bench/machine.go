@@ -1,13 +1,11 @@
 package bench
 
 import (
-	"bufio"
+	"bytes"
 	"cmp"
-	"fmt"
 	"os"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -47,36 +45,53 @@ func privateBytes() int64 {
 		return 0
 	}
 	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if rest, ok := strings.CutPrefix(s.Text(), "RssAnon:"); ok {
-			var kib int64
-			fmt.Sscan(rest, &kib)
-			return kib << 10
+	return (&memoryStatus{file: f}).privateBytes()
+}
+
+// memoryStatus is an open /proc/self/status.
+type memoryStatus struct {
+	file *os.File
+	text [4096]byte
+}
+
+func (s *memoryStatus) privateBytes() int64 {
+	n, _ := s.file.ReadAt(s.text[:], 0)
+	_, rest, _ := bytes.Cut(s.text[:n], []byte("RssAnon:"))
+	var kib int64
+	for _, c := range bytes.TrimLeft(rest, " \t") {
+		if c < '0' || c > '9' {
+			break
 		}
+		kib = 10*kib + int64(c-'0')
 	}
-	return 0
+	return kib << 10
 }
 
 // watchPrivateBytes samples privateBytes until the returned function is called,
-// which returns the largest sample.
+// which returns the largest sample. The samples leave no garbage, which would
+// count too.
 func watchPrivateBytes() func() int64 {
 	stop := make(chan struct{})
 	var done sync.WaitGroup
 	var peak int64
-	done.Add(1)
-	go func() {
-		defer done.Done()
+	done.Go(func() {
+		f, err := os.Open("/proc/self/status")
+		if err != nil {
+			return
+		}
+		defer f.Close()
+		status := &memoryStatus{file: f}
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			peak = max(peak, privateBytes())
+			peak = max(peak, status.privateBytes())
 			select {
 			case <-tick.C:
 			case <-stop:
 				return
 			}
 		}
-	}()
+	})
 	return func() int64 {
 		close(stop)
 		done.Wait()

@@ -66,10 +66,17 @@ func dequantizeRowAVX512(dst []float32, c []int32, inverse float32, scale, bias,
 	fn(ptr(dst), ptr(c), len(c), inverse, floor, ptr(scale), ptr(bias), ptr(residual))
 }
 
+// ones is a row that is long enough for most models.
+var ones = bytes.Repeat([]byte{1}, 8192)
+
 // rowSumsAVX512 multiplies the rows by ones.
 func rowSumsAVX512(dst []int32, rows []int8, k int) {
 	clear(dst)
-	productsAVX512(dst, len(dst), QuantizedRows{Data: bytes.Repeat([]byte{1}, (k+63)&^63), Rows: 1, K: k}, &S8Weights{N: len(dst), K: k, Data: rows, Comp: dst}, 0, len(dst), -1)
+	row := ones
+	if k > len(row) {
+		row = bytes.Repeat(ones[:1], (k+63)&^63)
+	}
+	productsAVX512(dst, len(dst), QuantizedRows{Data: row, Rows: 1, K: k}, &S8Weights{N: len(dst), K: k, Data: rows, Comp: dst}, 0, len(dst), -1)
 }
 
 var avx512F32 = f32Kernels{
