@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/sematech/sema/demo"
@@ -266,9 +267,16 @@ func TestDemoUntilTheHubAnswers(t *testing.T) {
 	h.Fault("", hubtest.Fault{Delay: time.Hour})
 	o := onHub(t, h)
 	o.Demo, o.DemoRevision, o.StartTimeout = demo.Models(), demo.Revision, 100*time.Millisecond
+	log, lines := logtest.NewNullLogger()
+	o.Log = log
 	r := run(t, o)
 	r.serves(demo.Revision)
 	r.says("Habari")
+	for _, line := range lines.AllEntries() {
+		if line.Level < logrus.WarnLevel {
+			t.Errorf("a start with the demo is an error: %s: %v", line.Message, line.Data)
+		}
+	}
 	if f := r.state("failed"); f.Step != "resolve" || f.Error == "" {
 		t.Errorf("generations %+v", r.Generations())
 	}

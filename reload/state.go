@@ -157,8 +157,12 @@ func (a *attempt) logEnd() *logrus.Entry {
 }
 
 // level is that of the log line of a failure. What polling finds again and again
-// while a Hub is away is no news.
+// while a Hub is away is no news, and no error that there is nothing yet where the
+// demo takes the place.
 func (a *attempt) level() logrus.Level {
+	if a.request.Trigger == "start" && a.outcome.Step == stepResolve && a.c.opts.Demo != nil {
+		return logrus.WarnLevel
+	}
 	f, known := a.c.failure(a.outcome.Revision)
 	if known && a.request.Trigger == "poll" && f.step == a.outcome.Step && f.reason == a.outcome.Error {
 		return logrus.DebugLevel
