@@ -19,10 +19,13 @@ var allowed = map[string][]string{
 	".":           {"bench", "cache", "config", "ctranslate2", "ctranslate2/kernels", "demo", "flores", "handlers", "hub", "limiter", "modelstore", "reload", "telemetry", "translate"},
 	"bench":       {"ctranslate2", "ctranslate2/kernels"},
 	"bench/text":  {"fasttext", "sentencepiece"},
-	"ctranslate2": {"ctranslate2/kernels"},
-	"translate":   {"ctranslate2", "fasttext", "flores", "sentencepiece"},
-	"handlers":    {"cache", "flores", "limiter", "modelstore", "telemetry", "translate", "ctranslate2"},
-	"reload":      {"demo", "flores", "hub", "modelstore", "telemetry", "translate"},
+	"ctranslate2": {"ctranslate2/kernels", "ctranslate2/memory"},
+
+	"ctranslate2/kernels": {"ctranslate2/memory"},
+
+	"translate": {"ctranslate2", "fasttext", "flores", "sentencepiece"},
+	"handlers":  {"cache", "flores", "limiter", "modelstore", "telemetry", "translate", "ctranslate2"},
+	"reload":    {"demo", "flores", "hub", "modelstore", "telemetry", "translate"},
 }
 
 // packages parses every package of the module, without tests, and returns for

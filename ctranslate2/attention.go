@@ -95,10 +95,10 @@ func (a *multiHeadAttention) inner() int { return a.heads * a.dHead }
 func (a *multiHeadAttention) project(w *workspace, x []float32, m, d int) []float32 {
 	in := input{x: x, ld: d, m: m, q: &w.q}
 	if a.preNorm {
-		in.x = w.normed.grow(m * d)
+		in.x = w.normed.Floats(m * d)
 		w.norm(a.norm, in.x, x, m, d)
 	}
-	out := w.wide.grow(m * a.in.n)
+	out := w.wide.Floats(m * a.in.n)
 	a.in.forward(w.exec, out, a.in.n, &in, kernels.Epilogue{})
 	return out
 }

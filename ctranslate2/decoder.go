@@ -123,14 +123,14 @@ func (c *decoder) step(w *decoderWorkspace, rows []row) {
 func (c *decoder) embed(w *decoderWorkspace, rows []row) []float32 {
 	m := len(rows)
 	k := c.embeddings.k
-	e := w.embedded.grow(m * k)
+	e := w.embedded.Floats(m * k)
 	for i := range rows {
 		c.embeddings.lookup(e[i*k:(i+1)*k], rows[i].token)
 		if c.startZero && rows[i].pos == 0 {
 			clear(e[i*k : (i+1)*k])
 		}
 	}
-	x := w.x.grow(m * c.d)
+	x := w.x.Floats(m * c.d)
 	if c.projectIn != nil {
 		c.projectIn.forward(w.exec, x, c.d, &input{x: e, ld: k, m: m, q: &w.q}, kernels.Epilogue{})
 	} else {
@@ -155,7 +155,7 @@ func (c *decoder) selfAttend(w *decoderWorkspace, a *multiHeadAttention, layer i
 	}
 	w.store(layer, qkv[inner:], 3*inner)
 	t := &w.decoderTask
-	*t = decoderAttention{groups: t.groups, a: a, arena: w.arena, exec: w.exec, layer: layer, rows: rows, q: qkv, ldq: 3 * inner, context: w.context.grow(m * inner)}
+	*t = decoderAttention{groups: t.groups, a: a, arena: w.arena, exec: w.exec, layer: layer, rows: rows, q: qkv, ldq: 3 * inner, context: w.context.Floats(m * inner)}
 	if a.bias != nil {
 		t.bias = c.bias
 	}
@@ -168,7 +168,7 @@ func (c *decoder) crossAttend(w *decoderWorkspace, a *multiHeadAttention, layer 
 	q := a.project(&w.workspace, x, m, c.d)
 	inner := a.inner()
 	t := &w.decoderTask
-	*t = decoderAttention{groups: t.groups, a: a, arena: w.arena, exec: w.exec, layer: layer, rows: rows, q: q, ldq: inner, context: w.context.grow(m * inner), memory: true}
+	*t = decoderAttention{groups: t.groups, a: a, arena: w.arena, exec: w.exec, layer: layer, rows: rows, q: q, ldq: inner, context: w.context.Floats(m * inner), memory: true}
 	if layer == c.alignmentLayer {
 		t.alignHeads = c.alignmentHeads
 		t.weights = w.alignment(rows, c.alignmentHeads)
@@ -289,7 +289,7 @@ func (c *decoder) memoryKeys(w *decoderWorkspace, seqs []*sequence, x []float32,
 	in := input{x: x, ld: d, m: m, q: &w.q}
 	for layer := range c.layers {
 		kv := c.layers[layer].cross.kv
-		out := w.wide.grow(m * kv.n)
+		out := w.wide.Floats(m * kv.n)
 		kv.forward(w.exec, out, kv.n, &in, kernels.Epilogue{})
 		w.store(layer, out, kv.n)
 	}

@@ -1,5 +1,7 @@
 package ctranslate2
 
+import "github.com/sematech/sema/ctranslate2/memory"
+
 type encoderLayer struct {
 	self *multiHeadAttention
 	ffn  *feedForward
@@ -58,8 +60,8 @@ type encoding struct {
 	seqs   []*sequence
 	m      int // rows: the sequences' lengths together
 	blocks []queryBlock
-	x      buffer // [m][d]
-	layer  int    // the next to run
+	x      memory.Buffer // [m][d]
+	layer  int           // the next to run
 }
 
 // begin embeds the source of seqs.
@@ -69,7 +71,7 @@ func (c *encoder) begin(b *encoding, seqs []*sequence) {
 		b.blocks = appendBlocks(b.blocks, b.m, len(s.source))
 		b.m += len(s.source)
 	}
-	x, i := b.x.grow(b.m*c.d), 0
+	x, i := b.x.Floats(b.m*c.d), 0
 	for _, s := range seqs {
 		for pos, token := range s.source {
 			row := x[i*c.d : (i+1)*c.d]
@@ -85,7 +87,7 @@ func (c *encoder) begin(b *encoding, seqs []*sequence) {
 
 // advance runs up to n layers and reports whether the encoder is done.
 func (c *encoder) advance(w *workspace, b *encoding, n int) bool {
-	x := b.x.grow(b.m * c.d)
+	x := b.x.Floats(b.m * c.d)
 	for ; n > 0 && b.layer < len(c.layers); n-- {
 		l := &c.layers[b.layer]
 		c.attend(w, l.self, b, x)
@@ -104,7 +106,7 @@ func (c *encoder) advance(w *workspace, b *encoding, n int) bool {
 func (c *encoder) attend(w *workspace, a *multiHeadAttention, b *encoding, x []float32) {
 	qkv := a.project(w, x, b.m, c.d)
 	t := &w.encoderTask
-	*t = encoderAttention{a: a, qkv: qkv, context: w.context.grow(b.m * a.inner()), blocks: b.blocks, exec: w.exec}
+	*t = encoderAttention{a: a, qkv: qkv, context: w.context.Floats(b.m * a.inner()), blocks: b.blocks, exec: w.exec}
 	if a.bias != nil {
 		t.bias = c.bias
 	}

@@ -31,11 +31,15 @@ const (
 	// bulkShare is how many sequences of the interactive lane may be taken
 	// before one of the bulk lane is, if both wait.
 	bulkShare = 8
-	// trimAfter is after how much idleness the cache's memory is given back.
+	// restAfter is after how much idleness the cache's memory beyond cacheKept is
+	// given back: it would be there beside what the next encoder needs. trimAfter is
+	// after how much all is.
+	restAfter = 100 * time.Millisecond
 	trimAfter = time.Second
+	cacheKept = 16 * hugePage
 	// shrinkAfter is after how many decoding steps without the encoder its memory
-	// is given back.
-	shrinkAfter = 8
+	// is given back. To have it again costs about a millisecond.
+	shrinkAfter = 50
 )
 
 // A job is one call of TranslateBatch.
@@ -141,7 +145,7 @@ func (e *engine) close() error {
 	<-e.exited
 	e.w.exec.Close()
 	e.w.free()
-	e.encoding.x.free()
+	e.encoding.x.Free()
 	return e.arena.close()
 }
 
@@ -165,21 +169,30 @@ func (e *engine) await() bool {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	idle := time.AfterFunc(trimAfter, e.wake.Signal)
-	defer idle.Stop()
+	for _, idle := range [...]time.Duration{restAfter, trimAfter} {
+		defer time.AfterFunc(idle, e.wake.Signal).Stop()
+	}
 	start := time.Now()
 	for len(e.queues[Interactive])+len(e.queues[Bulk]) == 0 {
 		if e.closed {
 			return false
 		}
 		e.wake.Wait()
-		if time.Since(start) >= trimAfter {
-			e.arena.trim()
-			e.unused = shrinkAfter - 1
-			e.shrink()
-		}
+		e.rest(time.Since(start))
 	}
 	return true
+}
+
+// rest gives memory back after some idleness.
+func (e *engine) rest(idle time.Duration) {
+	switch {
+	case idle >= trimAfter:
+		e.arena.trim(0)
+		e.unused = shrinkAfter - 1
+		e.shrink()
+	case idle >= restAfter:
+		e.arena.trim(cacheKept)
+	}
 }
 
 // admit takes sequences from the queues while rows and memory last.
@@ -268,7 +281,7 @@ func (e *engine) encode() {
 			s.memory = append(s.memory, s.memSlots.next())
 		}
 	}
-	e.decoder.memoryKeys(&e.w, b.seqs, b.x.grow(b.m*e.encoder.d), b.m, e.encoder.d)
+	e.decoder.memoryKeys(&e.w, b.seqs, b.x.Floats(b.m*e.encoder.d), b.m, e.encoder.d)
 	for _, s := range b.seqs {
 		s.search = s.newSearch()
 	}
@@ -283,10 +296,8 @@ func (e *engine) shrink() {
 	if e.unused++; e.unused != shrinkAfter || len(e.encoding.seqs) > 0 {
 		return
 	}
-	e.encoding.x.shrink()
-	for _, b := range e.w.buffers() {
-		b.shrink()
-	}
+	e.encoding.x.Shrink()
+	e.w.shrink()
 }
 
 // beginEncoding batches sequences that wait for the encoder.

@@ -3,10 +3,18 @@ package ctranslate2
 import (
 	"fmt"
 	"sync"
+	"unsafe"
+
+	"github.com/sematech/sema/ctranslate2/memory"
 )
 
-// pageSlots is how many positions one page of the cache holds.
-const pageSlots = 8
+// pageSlots is how many positions one page of the cache holds: the more, the less
+// often reading goes to another place, and the more of the last page is left over.
+const pageSlots = 2
+
+// hugePage is the size of the system's large pages. Memory in them is read faster
+// and committed whole.
+const hugePage = 2 << 20
 
 // kvLayout says where a key or a value lies within a page: a page holds, for
 // pageSlots positions, [layer][key, value][head][slot][dHead] floats.
@@ -25,13 +33,15 @@ func (l kvLayout) base(layer, which, head int) int {
 // Its size bounds the memory of all requests together.
 type kvArena struct {
 	kvLayout
-	memory []byte
-	floats []float32
+	reservation []byte
+	memory      []byte // of the pages, from the start of a huge page on
+	floats      []float32
 
 	mu       sync.Mutex
 	free     []int32 // page numbers, used last first
 	pages    int     // of the reservation
 	fresh    int     // pages from here on were never used
+	advised  int     // bytes of memory that advice was given for
 	reserved int     // pages promised to admitted sequences
 }
 
@@ -39,15 +49,15 @@ type kvArena struct {
 func newKVArena(l kvLayout, budget int) (*kvArena, error) {
 	page := 4 * l.pageFloats()
 	pages := max(1, min(budget/page, (1<<31-1)/l.pageFloats())) // offsets are int32
-	memory, err := reserve(pages * page)
+	all, err := memory.Reserve(pages*page + hugePage)
 	if err != nil {
 		return nil, fmt.Errorf("ctranslate2: reserve %d bytes for keys and values: %w", pages*page, err)
 	}
-	adviseHuge(memory)
-	return &kvArena{kvLayout: l, memory: memory, floats: view[float32](memory), pages: pages}, nil
+	aligned := all[-uintptr(unsafe.Pointer(unsafe.SliceData(all)))%hugePage:][:pages*page]
+	return &kvArena{kvLayout: l, reservation: all, memory: aligned, floats: view[float32](aligned), pages: pages}, nil
 }
 
-func (a *kvArena) close() error { return unreserve(a.memory) }
+func (a *kvArena) close() error { return memory.Release(a.reservation) }
 
 // promise sets n pages aside. It reports false if they are not there now.
 func (a *kvArena) promise(n int) bool {
@@ -76,7 +86,18 @@ func (a *kvArena) page() int32 {
 		return p
 	}
 	a.fresh++
+	a.advise()
 	return int32(a.fresh - 1)
+}
+
+// advise asks for huge pages for what the fresh pages reach into. All pages that
+// were used before are in use. Where those that are promised don't fill a huge
+// page, small ones are asked for: a sequence costs what it uses.
+func (a *kvArena) advise() {
+	page := 4 * a.pageFloats()
+	for ; a.advised < a.fresh*page; a.advised += hugePage {
+		memory.AdviseHuge(a.memory[a.advised:min(a.advised+hugePage, len(a.memory))], a.advised+hugePage <= a.reserved*page)
+	}
 }
 
 func (a *kvArena) release(pages []int32) {
@@ -85,13 +106,20 @@ func (a *kvArena) release(pages []int32) {
 	a.free = append(a.free, pages...)
 }
 
-// trim gives the memory of all pages back to the system. It is called when no
-// sequence runs.
-func (a *kvArena) trim() {
+// trim gives the memory of pages that were used, but for the first bytes, some
+// huge pages, back to the system. It is called when no page is in use.
+func (a *kvArena) trim(kept int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	decommit(a.memory[:a.fresh*4*a.pageFloats()])
-	a.free, a.fresh = a.free[:0], 0
+	page := 4 * a.pageFloats()
+	if a.advised <= kept {
+		return
+	}
+	memory.Decommit(a.memory[kept:min(a.advised, len(a.memory))])
+	a.free, a.fresh, a.advised = a.free[:0], kept/page, kept
+	for p := a.fresh - 1; p >= 0; p-- {
+		a.free = append(a.free, int32(p))
+	}
 }
 
 // storeTask writes the keys and values kv [len(slots)][ld], of which 2·heads·dHead

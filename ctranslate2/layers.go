@@ -101,14 +101,14 @@ func (f *feedForward) forward(w *workspace, x []float32, m, d int) {
 func (f *feedForward) block(w *workspace, x []float32, m, d int) {
 	in := input{x: x, ld: d, m: m, q: &w.q}
 	if f.preNorm {
-		in.x = w.normed.grow(m * d)
+		in.x = w.normed.Floats(m * d)
 		w.norm(f.norm, in.x, x, m, d)
 	}
 	ffn := f.up.n
-	inner := w.wide.grow(m * ffn)
+	inner := w.wide.Floats(m * ffn)
 	f.up.forward(w.exec, inner, ffn, &in, kernels.Epilogue{Activation: f.activation})
 	if f.gate != nil {
-		linear := w.gate.grow(m * ffn)
+		linear := w.gate.Floats(m * ffn)
 		f.gate.forward(w.exec, linear, ffn, &in, kernels.Epilogue{})
 		kernels.Mul(inner, linear)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sematech/sema/ctranslate2/kernels"
+	"github.com/sematech/sema/ctranslate2/memory"
 )
 
 // lowest is what CTranslate2 gives to disabled tokens.
@@ -178,7 +179,7 @@ func (q *logitsQuery) finish(threads int) {
 // project computes the logits that rows ask for, from x [m][d].
 func (c *decoder) project(w *decoderWorkspace, rows []row, x []float32) {
 	queries := w.sink.queries[:0]
-	picked := w.picked.grow(len(rows) * c.d)
+	picked := w.picked.Floats(len(rows) * c.d)
 	for i := range rows {
 		if q := rows[i].query; q != nil {
 			copy(picked[len(queries)*c.d:(len(queries)+1)*c.d], x[i*c.d:(i+1)*c.d])
@@ -211,7 +212,7 @@ func (c *decoder) outputInput(w *decoderWorkspace, x []float32, m int) input {
 	}
 	d := c.d
 	if c.projectOut != nil {
-		out := w.normed.grow(m * c.projectOut.n)
+		out := w.normed.Floats(m * c.projectOut.n)
 		c.projectOut.forward(w.exec, out, c.projectOut.n, &input{x: x, ld: d, m: m, q: &w.q}, kernels.Epilogue{})
 		x, d = out, c.projectOut.n
 	}
@@ -227,20 +228,35 @@ type decoderWorkspace struct {
 	arena    *kvArena
 	slots    []int32 // places of new keys and values
 	storing  storeTask
-	embedded buffer // [m][k]
-	x        buffer // [m][d]
-	picked   buffer // [queries][d]
+	embedded memory.Buffer // [m][k]
+	x        memory.Buffer // [m][d]
+	picked   memory.Buffer // [queries][d]
 	sink     logitsSink
 	screen   screenWorkspace
-	align    buffer
+	align    memory.Buffer
 	aligned  [][]float32
 }
 
-// free gives the memory of all buffers back.
-func (w *decoderWorkspace) free() {
-	for _, b := range append(w.buffers(), &w.embedded, &w.x, &w.picked, &w.align) {
-		b.free()
+// buffers are all of w's own.
+func (w *decoderWorkspace) buffers() []*memory.Buffer {
+	return append(w.workspace.buffers(), &w.embedded, &w.x, &w.picked, &w.align)
+}
+
+// shrink gives the memory of all that steps fill back to the system until the
+// next step, free for good.
+func (w *decoderWorkspace) shrink() {
+	for _, b := range w.buffers() {
+		b.Shrink()
 	}
+	w.q.Shrink()
+	w.exec.Shrink()
+}
+
+func (w *decoderWorkspace) free() {
+	for _, b := range w.buffers() {
+		b.Free()
+	}
+	w.q.Free()
 }
 
 // alignment returns a buffer [heads][source] for each row that wants the
@@ -253,7 +269,7 @@ func (w *decoderWorkspace) alignment(rows []row, heads int) [][]float32 {
 	if n == 0 {
 		return nil
 	}
-	all := w.align.grow(n)
+	all := w.align.Floats(n)
 	w.aligned = w.aligned[:0]
 	for i := range rows {
 		n := len(rows[i].attention) * heads

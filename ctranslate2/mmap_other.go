@@ -9,8 +9,3 @@ func mapFile(path string) ([]byte, func() error, error) {
 	data, err := os.ReadFile(path)
 	return data, func() error { return nil }, err
 }
-
-func reserve(n int) ([]byte, error) { return make([]byte, n), nil }
-func unreserve([]byte) error        { return nil }
-func decommit([]byte)               {}
-func adviseHuge([]byte)             {}

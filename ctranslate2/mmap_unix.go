@@ -28,15 +28,3 @@ func mapFile(path string) ([]byte, func() error, error) {
 	}
 	return data, func() error { return syscall.Munmap(data) }, nil
 }
-
-// reserve returns n bytes of zeroed private memory outside the Go heap, which
-// the system commits page by page when they are first written.
-func reserve(n int) ([]byte, error) {
-	return syscall.Mmap(-1, 0, n, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE|mapNoReserve)
-}
-
-// unreserve returns the memory of reserve to the system.
-func unreserve(b []byte) error { return syscall.Munmap(b) }
-
-// decommit lets the system take back the pages of b; they read as zero next.
-func decommit(b []byte) { _ = madviseDontNeed(b) }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/sematech/sema/ctranslate2/kernels"
+	"github.com/sematech/sema/ctranslate2/memory"
 )
 
 // addCoarse makes the coarse copy of the output layer, if it is of bytes and
@@ -20,13 +21,13 @@ func (c *decoder) addCoarse(e *kernels.Executor, limit int) {
 	if n == 0 || n > limit {
 		return
 	}
-	memory, err := reserve(n)
+	copied, err := memory.Reserve(n)
 	if err != nil {
 		return // without it decoding is slower, not different
 	}
-	adviseHuge(memory)
-	c.coarseMemory = memory
-	if c.coarse = e.Coarsen(w, c.projection.bias, memory); c.coarse == nil {
+	memory.AdviseHuge(copied, true)
+	c.coarseMemory = copied
+	if c.coarse = e.Coarsen(w, c.projection.bias, copied); c.coarse == nil {
 		_ = c.freeCoarse()
 		return
 	}
@@ -34,12 +35,12 @@ func (c *decoder) addCoarse(e *kernels.Executor, limit int) {
 }
 
 func (c *decoder) freeCoarse() error {
-	memory := c.coarseMemory
+	copied := c.coarseMemory
 	c.coarse, c.coarseMemory = nil, nil
-	if memory == nil {
+	if copied == nil {
 		return nil
 	}
-	return unreserve(memory)
+	return memory.Release(copied)
 }
 
 // screenWorkspace is what screening needs from step to step.

@@ -1,14 +1,18 @@
 package kernels
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/sematech/sema/ctranslate2/memory"
+)
 
 // An Executor runs operations on its own threads, with memory that it keeps
 // from one to the next. It is not safe for concurrent use: one caller has one.
 type Executor struct {
 	threads int
 	pool    *pool
-	scratch [][]byte // by thread
-	packs   [][]byte // by thread: packed panels
+	scratch []memory.Buffer // by thread
+	packs   []memory.Buffer // by thread: packed panels
 	s8      s8Task
 	f32     f32Task
 	quant   quantizeTask
@@ -20,15 +24,30 @@ type Executor struct {
 // one of them.
 func NewExecutor(threads int) *Executor {
 	threads = max(threads, 1)
-	e := &Executor{threads: threads, pool: newPool(threads), scratch: make([][]byte, threads), packs: make([][]byte, threads)}
+	e := &Executor{threads: threads, pool: newPool(threads), scratch: make([]memory.Buffer, threads), packs: make([]memory.Buffer, threads)}
 	return e
 }
 
 // Threads returns the number of threads, the caller's included.
 func (e *Executor) Threads() int { return e.threads }
 
-// Close ends the threads.
-func (e *Executor) Close() { e.pool.close() }
+// Close ends the threads and their memory.
+func (e *Executor) Close() {
+	e.pool.close()
+	e.eachBuffer((*memory.Buffer).Free)
+}
+
+// Shrink gives the memory back to the system until the next use.
+func (e *Executor) Shrink() { e.eachBuffer((*memory.Buffer).Shrink) }
+
+func (e *Executor) eachBuffer(do func(*memory.Buffer)) {
+	for i := range e.scratch {
+		do(&e.scratch[i])
+		do(&e.packs[i])
+	}
+	do(&e.f32.memory)
+	do(&e.screen.memory)
+}
 
 // Parallel runs t.Do(thread, i) for each i in [0, n), on all threads, and
 // returns when all are done. It does not allocate.
@@ -44,17 +63,7 @@ func (e *Executor) Parallel(n int, t Task) {
 
 // Scratch returns n bytes of the thread's own, aligned to 64. The content is
 // undefined, and the next call for the thread returns the same memory.
-func (e *Executor) Scratch(thread, n int) []byte { return grow(&e.scratch[thread], n) }
-
-// grow makes b hold n bytes, aligned to 64, and returns them.
-func grow(b *[]byte, n int) []byte {
-	if len(*b) < n {
-		raw := make([]byte, n+n/4+64)
-		pad := -int(uintptr(unsafe.Pointer(unsafe.SliceData(raw)))) & 63
-		*b = raw[pad : pad+n+n/4]
-	}
-	return (*b)[:n]
-}
+func (e *Executor) Scratch(thread, n int) []byte { return e.scratch[thread].Grow(n) }
 
 // floats reads scratch as float32.
 func floats(b []byte) []float32 {

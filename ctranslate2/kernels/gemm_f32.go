@@ -1,5 +1,7 @@
 package kernels
 
+import "github.com/sematech/sema/ctranslate2/memory"
+
 // F32Weights is a matrix of float32 weights where it is stored: N rows of K,
 // at any alignment.
 type F32Weights struct {
@@ -88,8 +90,8 @@ type f32Task struct {
 	chunk  int
 
 	blocked bool
-	packed  []float32 // x, packed if blocked
-	memory  []byte    // of packed
+	packed  []float32     // x, packed if blocked
+	memory  memory.Buffer // of packed
 }
 
 // packTask packs the rows of an f32Task, a tile at a time.
@@ -116,7 +118,7 @@ func (t *f32Task) plan() {
 	}
 	t.chunk = b.columns * min(max(t.w.N/(4*t.e.threads*b.columns), 1), 8)
 	tiles := (t.m + b.rows - 1) / b.rows
-	t.packed = floats(grow(&t.memory, 4*tiles*t.packedSize()))
+	t.packed = floats(t.memory.Grow(4 * tiles * t.packedSize()))
 	t.e.Parallel(tiles, packTask{t})
 }
 
@@ -169,8 +171,8 @@ func (t *f32Task) products(thread, n0, n1 int) []float32 {
 	}
 	b := &active.f32.blocked
 	accumulators := (t.m + b.rows - 1) / b.rows * b.accumulators
-	memory := floats(t.e.Scratch(thread, 4*(accumulators+b.panel+size)))
-	acc, panel, tile := memory[:accumulators], memory[accumulators:accumulators+b.panel], memory[accumulators+b.panel:]
+	scratch := floats(t.e.Scratch(thread, 4*(accumulators+b.panel+size)))
+	acc, panel, tile := scratch[:accumulators], scratch[accumulators:accumulators+b.panel], scratch[accumulators+b.panel:]
 	b.products(tile, t.chunk, t.packed, t.m, t.w, n0, n1, acc, panel)
 	return tile
 }

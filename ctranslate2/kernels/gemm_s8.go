@@ -151,7 +151,7 @@ func (t *s8Task) columns(thread, n0, n1, next int) {
 		out = out[n0:]
 	}
 	if m > directRows && active.s8.blocked != nil {
-		active.s8.blocked(t, grow(&t.e.packs[thread], panelBytes(t.w.K)+linesBytes), c, n0, n1, next, out, ldo)
+		active.s8.blocked(t, t.e.packs[thread].Grow(panelBytes(t.w.K)+linesBytes), c, n0, n1, next, out, ldo)
 	} else {
 		t.direct(c, n0, n1, next, out, ldo)
 	}

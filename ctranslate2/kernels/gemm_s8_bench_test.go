@@ -41,6 +41,7 @@ func benchmarkLinearS8(b *testing.B, isa ISA, m, n, k int) {
 	}
 	e.Compensate(all...)
 	var q QuantizedRows
+	defer q.Free()
 	dst := make([]float32, m*n)
 	e.Quantize(&q, make([]float32, m*k), k, m, k, false)
 	next := 0

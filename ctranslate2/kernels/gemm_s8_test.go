@@ -109,6 +109,7 @@ func testLinearS8(t *testing.T, e *Executor, r *rand.Rand, p product, i int) {
 		ep.Residual, ep.ResidualStride = dst, ldd
 	}
 	var q QuantizedRows
+	defer q.Free()
 	e.Quantize(&q, x, p.k, p.m, p.k, false)
 	e.LinearS8(dst, ldd, &q, w, &ep)
 	if ep.Residual != nil {
@@ -153,6 +154,7 @@ func TestSinksAndBatches(t *testing.T) {
 		run := map[string]func(dst []float32, x []float32, m int, sink bool){
 			"int8": func(dst, x []float32, m int, sink bool) {
 				var q QuantizedRows
+				defer q.Free()
 				e.Quantize(&q, x, k, m, k, false)
 				if sink {
 					e.LinearS8To(&collector{dst, n}, &q, w8, nil)
@@ -252,6 +254,7 @@ func FuzzLinearS8(f *testing.F) {
 			w := NewS8Weights(data, p.n, p.k, scale)
 			e.Compensate(w)
 			var q QuantizedRows
+			defer q.Free()
 			e.Quantize(&q, x, p.k, p.m, p.k, flags&16 != 0)
 			e.LinearS8(got, p.n, &q, w, &ep)
 			e.Close()

@@ -1,15 +1,19 @@
 package kernels
 
-import "math"
+import (
+	"math"
+
+	"github.com/sematech/sema/ctranslate2/memory"
+)
 
 // QuantizedRows are rows of activations as unsigned bytes: round(x·127/amax) + 128,
-// with the amax of each row. It keeps its memory from one use to the next.
+// with the amax of each row. It keeps its memory, outside the Go heap, from one use to the next.
 type QuantizedRows struct {
 	Data     []uint8   // [Rows][Stride]
 	Stride   int       // at least K rounded up to 64
 	InvScale []float32 // [Rows], amax/127
 	Rows, K  int
-	memory   []byte
+	memory   memory.Buffer
 }
 
 // resize makes room for m rows of k.
@@ -18,12 +22,16 @@ func (q *QuantizedRows) resize(m, k int) {
 	if q.Stride%512 == 0 { // rows must not all lie in the same sets of the cache
 		q.Stride += 64
 	}
-	q.Data = grow(&q.memory, m*q.Stride)
+	q.Data = q.memory.Grow(m * q.Stride)
 	if cap(q.InvScale) < m {
 		q.InvScale = make([]float32, m+m/4)
 	}
 	q.InvScale = q.InvScale[:m]
 }
+
+// Shrink gives the memory back to the system until the next use; Free ends it.
+func (q *QuantizedRows) Shrink() { q.memory.Shrink() }
+func (q *QuantizedRows) Free()   { q.memory.Free() }
 
 // quantizeBlock is how many rows a piece of a parallel quantization has.
 const quantizeBlock = 4

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"sync/atomic"
+
+	"github.com/sematech/sema/ctranslate2/memory"
 )
 
 // Bounds on the roundings of a product and of its estimate, relative and
@@ -57,7 +59,7 @@ type screenTask struct {
 	found  []found   // [thread][Rows]
 	known  []float32 // [Rows] the largest product computed while screening
 	next   atomic.Int64
-	memory []byte
+	memory memory.Buffer
 }
 
 // ArgMaxS8 finds, for each row of a, the largest of a·wᵀ + bias and its first
@@ -91,7 +93,7 @@ func (e *Executor) ArgMaxS8(best []Candidate, a *QuantizedRows, c *CoarseS8, ski
 func (t *screenTask) prepare() bool {
 	m := t.a.Rows
 	t.lds = t.c.depth + 64
-	t.signed = int8s(grow(&t.memory, m*t.lds))
+	t.signed = int8s(t.memory.Grow(m * t.lds))
 	t.rows = slices.Grow(t.rows[:0], m)[:m]
 	for r := range m {
 		if !boundable(t.a.InvScale[r]) {
@@ -121,7 +123,7 @@ func (t *screenTask) sign(r int) screenRow {
 func (t *screenTask) reset(n int) {
 	t.found = t.found[:cap(t.found)]
 	for len(t.found) < n {
-		t.found = append(t.found, found{})
+		t.found = append(t.found, found{columns: make([]bounded, 0, 2*screenChunk)}) // more than most need
 	}
 	t.found = t.found[:n]
 	for i := range t.found {

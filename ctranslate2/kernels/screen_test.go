@@ -93,6 +93,7 @@ func TestArgMaxS8(t *testing.T) {
 					x = append(x, row...)
 				}
 				var q QuantizedRows
+				defer q.Free()
 				e.Quantize(&q, x, c.k, c.m, c.k, false)
 				y, best := make([]float32, c.m*c.n), make([]Candidate, c.m)
 				e.LinearS8(y, c.n, &q, w, &Epilogue{Bias: bias})
@@ -130,6 +131,7 @@ func TestBounds(t *testing.T) {
 			bias := randomFloats(r, n)
 			c := e.Coarsen(w, bias, fenced[byte](t, CoarseBytes(w)))
 			var q QuantizedRows
+			defer q.Free()
 			x := randomFloats(r, k)
 			x[r.IntN(k)] *= float32(1 + round) // what stands out makes the others small
 			e.Quantize(&q, x, k, 1, k, false)
@@ -216,6 +218,7 @@ func TestLeftOutColumnsHideNone(t *testing.T) {
 			x[j] = 0.9e12 * 127
 		}
 		var q QuantizedRows
+		defer q.Free()
 		e.Quantize(&q, x, k, 1, k, false)
 		y, best, skip := make([]float32, n), make([]Candidate, 1), []int32{screenChunk + 800}
 		e.LinearS8(y, n, &q, w, nil)
@@ -236,6 +239,7 @@ func TestArgMaxS8OfNoRows(t *testing.T) {
 		e.Compensate(w)
 		c := e.Coarsen(w, nil, make([]byte, CoarseBytes(w)))
 		var q QuantizedRows
+		defer q.Free()
 		e.Quantize(&q, nil, 32, 0, 32, false)
 		if !e.ArgMaxS8(nil, &q, c, nil) {
 			t.Error("refused")
@@ -269,6 +273,7 @@ func testArgMaxS8(t *testing.T, seed uint64, columns uint16, groups, m uint8, bi
 		Add(x[i*k:(i+1)*k], towards(r, w, r.IntN(n), 4*r.Float64()))
 	}
 	var q QuantizedRows
+	defer q.Free()
 	e.Quantize(&q, x, k, rows, k, false)
 	best, y := make([]Candidate, rows), make([]float32, rows*n)
 	if !e.ArgMaxS8(best, &q, c, nil) {
@@ -313,6 +318,7 @@ func BenchmarkArgMaxS8(b *testing.B) {
 			x = append(x, towards(r, w, r.IntN(n), 0.5)...)
 		}
 		var q QuantizedRows
+		defer q.Free()
 		e.Quantize(&q, x, k, m, k, false)
 		best := make([]Candidate, m)
 		b.Run(fmt.Sprintf("m%d", m), func(b *testing.B) {
