@@ -17,7 +17,7 @@ type CoarseS8 struct {
 	w      *S8Weights
 	bias   []float32 // [N] or nil
 	depth  int       // K rounded up to a whole number of levelled groups
-	levels []byte    // [panels][depth/4][64]: two rows a byte
+	levels []byte    // [panels]: [depth/4][64], two rows a byte, and 32 sums
 	factor []float32 // [N] step/scale
 	radius []float32 // [N] ‖e‖/scale, rounded up
 }
@@ -30,6 +30,9 @@ type coarseKernels struct {
 	// dots writes the products of signed rows [m][lda] and the levels of a panel
 	// to c [m][ldc].
 	dots func(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth int)
+	// pairs is dots, of rows and their sums that pairRow made; nil where dots is
+	// faster.
+	pairs func(c []int32, ldc int, a []int8, lda, m int, sums []int32, panel []byte, depth int)
 	// bounds writes the most that each product may be. It returns the largest, and
 	// how many are at least floor.
 	bounds func(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow, floor float32) (float32, int)
@@ -62,7 +65,11 @@ func CoarseBytes(w *S8Weights) int {
 }
 
 // levelBytes is the size of all panels.
-func (w *S8Weights) levelBytes() int { return w.panels() * coarseColumns * w.depth() / 2 }
+func (w *S8Weights) levelBytes() int { return w.panels() * coarsePanelBytes(w.depth()) }
+
+// coarsePanelBytes is the size of a panel: levels, and behind them 32 sums that
+// pairs of them need.
+func coarsePanelBytes(depth int) int { return coarseColumns * (depth/2 + 4) }
 
 // depth is the length of a levelled row.
 func (w *S8Weights) depth() int { return (w.K + coarseGroup - 1) / coarseGroup * coarseGroup }
@@ -125,6 +132,6 @@ func padded(dst, rows []int8, k, depth int) []int8 {
 
 // panel returns panel i.
 func (c *CoarseS8) panel(i int) []byte {
-	size := coarseColumns * c.depth / 2
+	size := coarsePanelBytes(c.depth)
 	return c.levels[i*size : (i+1)*size]
 }

@@ -31,6 +31,7 @@ func packCoarseAVX512(dst []byte, w []int8, depth int, scratch []byte, grids []c
 	packS8(&rows[0], depth, depth, panel, 128)
 	packS8(&rows[16*depth], depth, depth, (*int8)(unsafe.Add(unsafe.Pointer(panel), 64)), 128)
 	coarseMerge(ptr(dst), panel, depth/4)
+	pairColumns(dst, depth)
 }
 
 // leastOff returns the grid with the smallest error.
@@ -84,6 +85,44 @@ func coarseDotsAVX512(c []int32, ldc int, a []int8, lda, m int, panel []byte, de
 	for r := 0; r < m; r += height {
 		coarseDots[min(height, m-r)](&a[r*lda], lda, ptr(panel), depth/8, &c[r*ldc], 4*ldc)
 	}
+}
+
+// coarsePairs by rows.
+var coarsePairs = [...]func(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int){
+	1: coarsePairs_1, coarsePairs_2, coarsePairs_3, coarsePairs_4, coarsePairs_5, coarsePairs_6, coarsePairs_7, coarsePairs_8,
+}
+
+func coarsePairsAVX512(c []int32, ldc int, a []int8, lda, m int, sums []int32, panel []byte, depth int) {
+	blocks := (m + blockRows - 1) / blockRows
+	height := (m + blocks - 1) / blocks
+	for r := 0; r < m; r += height {
+		coarsePairs[min(height, m-r)](&a[r*lda], lda, &sums[r], ptr(panel), depth/8, &c[r*ldc], 4*ldc)
+	}
+}
+
+// noRow is a row of zeros as pairRow prepares them.
+var noRow = func() (a [coarseDepth]int8) {
+	for i := range a {
+		if i%8 < 4 {
+			a[i] = -128
+		}
+	}
+	return a
+}()
+
+// pairColumns writes the sums of a panel's columns behind its levels: what pairs
+// make of a row of zeros.
+func pairColumns(panel []byte, depth int) {
+	own, zero := int32s(panel[coarseColumns*depth/2:]), int32(0)
+	clear(own)
+	coarsePairs_1(&noRow[0], 0, &zero, ptr(panel), depth/8, ptr(own), 0)
+}
+
+// addsMore reports whether the processor adds in more places than it multiplies
+// in, as AMD's with AVX-512 do, unlike Intel's.
+func addsMore() bool {
+	b, d, c := vendor()
+	return b == 0x68747541 && d == 0x69746e65 && c == 0x444d4163 // AuthenticAMD
 }
 
 // vexCoarseDots are a tier's products with levels, by rows less 1.

@@ -4594,6 +4594,53 @@ coarseDots_1_loop:
 	VZEROUPPER
 	RET
 
+// func coarsePairs_1(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarsePairs_1(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+24(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVL         $0x0f0f0f0f, BX
+	VPBROADCASTD BX, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+
+coarsePairs_1_loop:
+	VMOVDQU32    (CX), Z3
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z3, Z4
+	VPANDD       Z0, Z3, Z3
+	VPANDD       Z0, Z4, Z4
+	VMOVDQU32    64(CX), Z5
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z5, Z6
+	VPANDD       Z0, Z5, Z5
+	VPANDD       Z0, Z6, Z6
+	VPBROADCASTD (AX), Z7
+	VPBROADCASTD 4(AX), Z8
+	VPADDB       Z7, Z5, Z5
+	VPADDB       Z8, Z3, Z3
+	VPDPBUSD     Z3, Z5, Z1
+	VPADDB       Z7, Z6, Z3
+	VPADDB       Z8, Z4, Z4
+	VPDPBUSD     Z4, Z3, Z2
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	DECQ         DX
+	JNZ          coarsePairs_1_loop
+	MOVQ         sums+16(FP), AX
+	MOVQ         c+40(FP), DX
+	VMOVDQU32    (CX), Z0
+	VMOVDQU32    64(CX), Z3
+	VPSUBD       Z0, Z1, Z1
+	VPSUBD.BCST  (AX), Z1, Z1
+	VMOVDQU32    Z1, (DX)
+	VPSUBD       Z3, Z2, Z2
+	VPSUBD.BCST  (AX), Z2, Z2
+	VMOVDQU32    Z2, 64(DX)
+	VZEROUPPER
+	RET
+
 // func coarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDots_2(SB), NOSPLIT, $0-48
@@ -4649,6 +4696,71 @@ coarseDots_2_loop:
 	VMOVDQU32    Z3, (AX)
 	VPADDD       Z8, Z4, Z4
 	VMOVDQU32    Z4, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarsePairs_2(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarsePairs_2(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+24(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVQ         lda+8(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VPBROADCASTD SI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+
+coarsePairs_2_loop:
+	VMOVDQU32    (CX), Z5
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z5, Z6
+	VPANDD       Z0, Z5, Z5
+	VPANDD       Z0, Z6, Z6
+	VMOVDQU32    64(CX), Z7
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z7, Z8
+	VPANDD       Z0, Z7, Z7
+	VPANDD       Z0, Z8, Z8
+	VPBROADCASTD (AX), Z9
+	VPBROADCASTD 4(AX), Z10
+	VPADDB       Z9, Z7, Z11
+	VPADDB       Z10, Z5, Z12
+	VPDPBUSD     Z12, Z11, Z1
+	VPADDB       Z9, Z8, Z9
+	VPADDB       Z10, Z6, Z10
+	VPDPBUSD     Z10, Z9, Z2
+	VPBROADCASTD (AX)(BX*1), Z9
+	VPBROADCASTD 4(AX)(BX*1), Z10
+	VPADDB       Z9, Z7, Z7
+	VPADDB       Z10, Z5, Z5
+	VPDPBUSD     Z5, Z7, Z3
+	VPADDB       Z9, Z8, Z5
+	VPADDB       Z10, Z6, Z6
+	VPDPBUSD     Z6, Z5, Z4
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	DECQ         DX
+	JNZ          coarsePairs_2_loop
+	MOVQ         sums+16(FP), AX
+	MOVQ         c+40(FP), DX
+	VMOVDQU32    (CX), Z0
+	VMOVDQU32    64(CX), Z5
+	VPSUBD       Z0, Z1, Z1
+	VPSUBD.BCST  (AX), Z1, Z1
+	VMOVDQU32    Z1, (DX)
+	VPSUBD       Z5, Z2, Z2
+	VPSUBD.BCST  (AX), Z2, Z2
+	VMOVDQU32    Z2, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z3, Z3
+	VPSUBD.BCST  4(AX), Z3, Z3
+	VMOVDQU32    Z3, (DX)
+	VPSUBD       Z5, Z4, Z4
+	VPSUBD.BCST  4(AX), Z4, Z4
+	VMOVDQU32    Z4, 64(DX)
 	VZEROUPPER
 	RET
 
@@ -4725,6 +4837,88 @@ coarseDots_3_loop:
 	VZEROUPPER
 	RET
 
+// func coarsePairs_3(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarsePairs_3(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+24(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVQ         lda+8(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VPBROADCASTD SI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+
+coarsePairs_3_loop:
+	VMOVDQU32    (CX), Z7
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z7, Z8
+	VPANDD       Z0, Z7, Z7
+	VPANDD       Z0, Z8, Z8
+	VMOVDQU32    64(CX), Z9
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z9, Z10
+	VPANDD       Z0, Z9, Z9
+	VPANDD       Z0, Z10, Z10
+	VPBROADCASTD (AX), Z11
+	VPBROADCASTD 4(AX), Z12
+	VPADDB       Z11, Z9, Z13
+	VPADDB       Z12, Z7, Z14
+	VPDPBUSD     Z14, Z13, Z1
+	VPADDB       Z11, Z10, Z11
+	VPADDB       Z12, Z8, Z12
+	VPDPBUSD     Z12, Z11, Z2
+	VPBROADCASTD (AX)(BX*1), Z11
+	VPBROADCASTD 4(AX)(BX*1), Z12
+	VPADDB       Z11, Z9, Z13
+	VPADDB       Z12, Z7, Z14
+	VPDPBUSD     Z14, Z13, Z3
+	VPADDB       Z11, Z10, Z11
+	VPADDB       Z12, Z8, Z12
+	VPDPBUSD     Z12, Z11, Z4
+	VPBROADCASTD (AX)(BX*2), Z11
+	VPBROADCASTD 4(AX)(BX*2), Z12
+	VPADDB       Z11, Z9, Z9
+	VPADDB       Z12, Z7, Z7
+	VPDPBUSD     Z7, Z9, Z5
+	VPADDB       Z11, Z10, Z7
+	VPADDB       Z12, Z8, Z8
+	VPDPBUSD     Z8, Z7, Z6
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	DECQ         DX
+	JNZ          coarsePairs_3_loop
+	MOVQ         sums+16(FP), AX
+	MOVQ         c+40(FP), DX
+	VMOVDQU32    (CX), Z0
+	VMOVDQU32    64(CX), Z7
+	VPSUBD       Z0, Z1, Z1
+	VPSUBD.BCST  (AX), Z1, Z1
+	VMOVDQU32    Z1, (DX)
+	VPSUBD       Z7, Z2, Z2
+	VPSUBD.BCST  (AX), Z2, Z2
+	VMOVDQU32    Z2, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z3, Z3
+	VPSUBD.BCST  4(AX), Z3, Z3
+	VMOVDQU32    Z3, (DX)
+	VPSUBD       Z7, Z4, Z4
+	VPSUBD.BCST  4(AX), Z4, Z4
+	VMOVDQU32    Z4, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z5, Z5
+	VPSUBD.BCST  8(AX), Z5, Z5
+	VMOVDQU32    Z5, (DX)
+	VPSUBD       Z7, Z6, Z6
+	VPSUBD.BCST  8(AX), Z6, Z6
+	VMOVDQU32    Z6, 64(DX)
+	VZEROUPPER
+	RET
+
 // func coarseDots_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDots_4(SB), NOSPLIT, $0-48
@@ -4797,6 +4991,108 @@ coarseDots_4_loop:
 	ADDQ         ldc+40(FP), AX
 	VMOVDQU32    Z7, (AX)
 	VMOVDQU32    Z8, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarsePairs_4(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarsePairs_4(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+24(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVQ         lda+8(FP), BX
+	LEAQ         (AX)(BX*2), SI
+	ADDQ         BX, SI
+	MOVL         $0x0f0f0f0f, DI
+	VPBROADCASTD DI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+
+coarsePairs_4_loop:
+	VMOVDQU32    (CX), Z9
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z9, Z10
+	VPANDD       Z0, Z9, Z9
+	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    64(CX), Z11
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z11, Z12
+	VPANDD       Z0, Z11, Z11
+	VPANDD       Z0, Z12, Z12
+	VPBROADCASTD (AX), Z13
+	VPBROADCASTD 4(AX), Z14
+	VPADDB       Z13, Z11, Z15
+	VPADDB       Z14, Z9, Z16
+	VPDPBUSD     Z16, Z15, Z1
+	VPADDB       Z13, Z12, Z13
+	VPADDB       Z14, Z10, Z14
+	VPDPBUSD     Z14, Z13, Z2
+	VPBROADCASTD (AX)(BX*1), Z13
+	VPBROADCASTD 4(AX)(BX*1), Z14
+	VPADDB       Z13, Z11, Z15
+	VPADDB       Z14, Z9, Z16
+	VPDPBUSD     Z16, Z15, Z3
+	VPADDB       Z13, Z12, Z13
+	VPADDB       Z14, Z10, Z14
+	VPDPBUSD     Z14, Z13, Z4
+	VPBROADCASTD (AX)(BX*2), Z13
+	VPBROADCASTD 4(AX)(BX*2), Z14
+	VPADDB       Z13, Z11, Z15
+	VPADDB       Z14, Z9, Z16
+	VPDPBUSD     Z16, Z15, Z5
+	VPADDB       Z13, Z12, Z13
+	VPADDB       Z14, Z10, Z14
+	VPDPBUSD     Z14, Z13, Z6
+	VPBROADCASTD (SI), Z13
+	VPBROADCASTD 4(SI), Z14
+	VPADDB       Z13, Z11, Z11
+	VPADDB       Z14, Z9, Z9
+	VPDPBUSD     Z9, Z11, Z7
+	VPADDB       Z13, Z12, Z9
+	VPADDB       Z14, Z10, Z10
+	VPDPBUSD     Z10, Z9, Z8
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	ADDQ         $+8, SI
+	DECQ         DX
+	JNZ          coarsePairs_4_loop
+	MOVQ         sums+16(FP), AX
+	MOVQ         c+40(FP), DX
+	VMOVDQU32    (CX), Z0
+	VMOVDQU32    64(CX), Z9
+	VPSUBD       Z0, Z1, Z1
+	VPSUBD.BCST  (AX), Z1, Z1
+	VMOVDQU32    Z1, (DX)
+	VPSUBD       Z9, Z2, Z2
+	VPSUBD.BCST  (AX), Z2, Z2
+	VMOVDQU32    Z2, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z3, Z3
+	VPSUBD.BCST  4(AX), Z3, Z3
+	VMOVDQU32    Z3, (DX)
+	VPSUBD       Z9, Z4, Z4
+	VPSUBD.BCST  4(AX), Z4, Z4
+	VMOVDQU32    Z4, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z5, Z5
+	VPSUBD.BCST  8(AX), Z5, Z5
+	VMOVDQU32    Z5, (DX)
+	VPSUBD       Z9, Z6, Z6
+	VPSUBD.BCST  8(AX), Z6, Z6
+	VMOVDQU32    Z6, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z7, Z7
+	VPSUBD.BCST  12(AX), Z7, Z7
+	VMOVDQU32    Z7, (DX)
+	VPSUBD       Z9, Z8, Z8
+	VPSUBD.BCST  12(AX), Z8, Z8
+	VMOVDQU32    Z8, 64(DX)
 	VZEROUPPER
 	RET
 
@@ -4883,6 +5179,125 @@ coarseDots_5_loop:
 	ADDQ         ldc+40(FP), AX
 	VMOVDQU32    Z9, (AX)
 	VMOVDQU32    Z10, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarsePairs_5(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarsePairs_5(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+24(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVQ         lda+8(FP), BX
+	LEAQ         (AX)(BX*2), SI
+	ADDQ         BX, SI
+	MOVL         $0x0f0f0f0f, DI
+	VPBROADCASTD DI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+
+coarsePairs_5_loop:
+	VMOVDQU32    (CX), Z11
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z11, Z12
+	VPANDD       Z0, Z11, Z11
+	VPANDD       Z0, Z12, Z12
+	VMOVDQU32    64(CX), Z13
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z13, Z14
+	VPANDD       Z0, Z13, Z13
+	VPANDD       Z0, Z14, Z14
+	VPBROADCASTD (AX), Z15
+	VPBROADCASTD 4(AX), Z16
+	VPADDB       Z15, Z13, Z17
+	VPADDB       Z16, Z11, Z18
+	VPDPBUSD     Z18, Z17, Z1
+	VPADDB       Z15, Z14, Z15
+	VPADDB       Z16, Z12, Z16
+	VPDPBUSD     Z16, Z15, Z2
+	VPBROADCASTD (AX)(BX*1), Z15
+	VPBROADCASTD 4(AX)(BX*1), Z16
+	VPADDB       Z15, Z13, Z17
+	VPADDB       Z16, Z11, Z18
+	VPDPBUSD     Z18, Z17, Z3
+	VPADDB       Z15, Z14, Z15
+	VPADDB       Z16, Z12, Z16
+	VPDPBUSD     Z16, Z15, Z4
+	VPBROADCASTD (AX)(BX*2), Z15
+	VPBROADCASTD 4(AX)(BX*2), Z16
+	VPADDB       Z15, Z13, Z17
+	VPADDB       Z16, Z11, Z18
+	VPDPBUSD     Z18, Z17, Z5
+	VPADDB       Z15, Z14, Z15
+	VPADDB       Z16, Z12, Z16
+	VPDPBUSD     Z16, Z15, Z6
+	VPBROADCASTD (SI), Z15
+	VPBROADCASTD 4(SI), Z16
+	VPADDB       Z15, Z13, Z17
+	VPADDB       Z16, Z11, Z18
+	VPDPBUSD     Z18, Z17, Z7
+	VPADDB       Z15, Z14, Z15
+	VPADDB       Z16, Z12, Z16
+	VPDPBUSD     Z16, Z15, Z8
+	VPBROADCASTD (SI)(BX*1), Z15
+	VPBROADCASTD 4(SI)(BX*1), Z16
+	VPADDB       Z15, Z13, Z13
+	VPADDB       Z16, Z11, Z11
+	VPDPBUSD     Z11, Z13, Z9
+	VPADDB       Z15, Z14, Z11
+	VPADDB       Z16, Z12, Z12
+	VPDPBUSD     Z12, Z11, Z10
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	ADDQ         $+8, SI
+	DECQ         DX
+	JNZ          coarsePairs_5_loop
+	MOVQ         sums+16(FP), AX
+	MOVQ         c+40(FP), DX
+	VMOVDQU32    (CX), Z0
+	VMOVDQU32    64(CX), Z11
+	VPSUBD       Z0, Z1, Z1
+	VPSUBD.BCST  (AX), Z1, Z1
+	VMOVDQU32    Z1, (DX)
+	VPSUBD       Z11, Z2, Z2
+	VPSUBD.BCST  (AX), Z2, Z2
+	VMOVDQU32    Z2, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z3, Z3
+	VPSUBD.BCST  4(AX), Z3, Z3
+	VMOVDQU32    Z3, (DX)
+	VPSUBD       Z11, Z4, Z4
+	VPSUBD.BCST  4(AX), Z4, Z4
+	VMOVDQU32    Z4, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z5, Z5
+	VPSUBD.BCST  8(AX), Z5, Z5
+	VMOVDQU32    Z5, (DX)
+	VPSUBD       Z11, Z6, Z6
+	VPSUBD.BCST  8(AX), Z6, Z6
+	VMOVDQU32    Z6, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z7, Z7
+	VPSUBD.BCST  12(AX), Z7, Z7
+	VMOVDQU32    Z7, (DX)
+	VPSUBD       Z11, Z8, Z8
+	VPSUBD.BCST  12(AX), Z8, Z8
+	VMOVDQU32    Z8, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z9, Z9
+	VPSUBD.BCST  16(AX), Z9, Z9
+	VMOVDQU32    Z9, (DX)
+	VPSUBD       Z11, Z10, Z10
+	VPSUBD.BCST  16(AX), Z10, Z10
+	VMOVDQU32    Z10, 64(DX)
 	VZEROUPPER
 	RET
 
@@ -4980,6 +5395,142 @@ coarseDots_6_loop:
 	ADDQ         ldc+40(FP), AX
 	VMOVDQU32    Z11, (AX)
 	VMOVDQU32    Z12, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarsePairs_6(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarsePairs_6(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+24(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVQ         lda+8(FP), BX
+	LEAQ         (AX)(BX*2), SI
+	ADDQ         BX, SI
+	MOVL         $0x0f0f0f0f, DI
+	VPBROADCASTD DI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+
+coarsePairs_6_loop:
+	VMOVDQU32    (CX), Z13
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z13, Z14
+	VPANDD       Z0, Z13, Z13
+	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    64(CX), Z15
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z15, Z16
+	VPANDD       Z0, Z15, Z15
+	VPANDD       Z0, Z16, Z16
+	VPBROADCASTD (AX), Z17
+	VPBROADCASTD 4(AX), Z18
+	VPADDB       Z17, Z15, Z19
+	VPADDB       Z18, Z13, Z20
+	VPDPBUSD     Z20, Z19, Z1
+	VPADDB       Z17, Z16, Z17
+	VPADDB       Z18, Z14, Z18
+	VPDPBUSD     Z18, Z17, Z2
+	VPBROADCASTD (AX)(BX*1), Z17
+	VPBROADCASTD 4(AX)(BX*1), Z18
+	VPADDB       Z17, Z15, Z19
+	VPADDB       Z18, Z13, Z20
+	VPDPBUSD     Z20, Z19, Z3
+	VPADDB       Z17, Z16, Z17
+	VPADDB       Z18, Z14, Z18
+	VPDPBUSD     Z18, Z17, Z4
+	VPBROADCASTD (AX)(BX*2), Z17
+	VPBROADCASTD 4(AX)(BX*2), Z18
+	VPADDB       Z17, Z15, Z19
+	VPADDB       Z18, Z13, Z20
+	VPDPBUSD     Z20, Z19, Z5
+	VPADDB       Z17, Z16, Z17
+	VPADDB       Z18, Z14, Z18
+	VPDPBUSD     Z18, Z17, Z6
+	VPBROADCASTD (SI), Z17
+	VPBROADCASTD 4(SI), Z18
+	VPADDB       Z17, Z15, Z19
+	VPADDB       Z18, Z13, Z20
+	VPDPBUSD     Z20, Z19, Z7
+	VPADDB       Z17, Z16, Z17
+	VPADDB       Z18, Z14, Z18
+	VPDPBUSD     Z18, Z17, Z8
+	VPBROADCASTD (SI)(BX*1), Z17
+	VPBROADCASTD 4(SI)(BX*1), Z18
+	VPADDB       Z17, Z15, Z19
+	VPADDB       Z18, Z13, Z20
+	VPDPBUSD     Z20, Z19, Z9
+	VPADDB       Z17, Z16, Z17
+	VPADDB       Z18, Z14, Z18
+	VPDPBUSD     Z18, Z17, Z10
+	VPBROADCASTD (SI)(BX*2), Z17
+	VPBROADCASTD 4(SI)(BX*2), Z18
+	VPADDB       Z17, Z15, Z15
+	VPADDB       Z18, Z13, Z13
+	VPDPBUSD     Z13, Z15, Z11
+	VPADDB       Z17, Z16, Z13
+	VPADDB       Z18, Z14, Z14
+	VPDPBUSD     Z14, Z13, Z12
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	ADDQ         $+8, SI
+	DECQ         DX
+	JNZ          coarsePairs_6_loop
+	MOVQ         sums+16(FP), AX
+	MOVQ         c+40(FP), DX
+	VMOVDQU32    (CX), Z0
+	VMOVDQU32    64(CX), Z13
+	VPSUBD       Z0, Z1, Z1
+	VPSUBD.BCST  (AX), Z1, Z1
+	VMOVDQU32    Z1, (DX)
+	VPSUBD       Z13, Z2, Z2
+	VPSUBD.BCST  (AX), Z2, Z2
+	VMOVDQU32    Z2, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z3, Z3
+	VPSUBD.BCST  4(AX), Z3, Z3
+	VMOVDQU32    Z3, (DX)
+	VPSUBD       Z13, Z4, Z4
+	VPSUBD.BCST  4(AX), Z4, Z4
+	VMOVDQU32    Z4, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z5, Z5
+	VPSUBD.BCST  8(AX), Z5, Z5
+	VMOVDQU32    Z5, (DX)
+	VPSUBD       Z13, Z6, Z6
+	VPSUBD.BCST  8(AX), Z6, Z6
+	VMOVDQU32    Z6, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z7, Z7
+	VPSUBD.BCST  12(AX), Z7, Z7
+	VMOVDQU32    Z7, (DX)
+	VPSUBD       Z13, Z8, Z8
+	VPSUBD.BCST  12(AX), Z8, Z8
+	VMOVDQU32    Z8, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z9, Z9
+	VPSUBD.BCST  16(AX), Z9, Z9
+	VMOVDQU32    Z9, (DX)
+	VPSUBD       Z13, Z10, Z10
+	VPSUBD.BCST  16(AX), Z10, Z10
+	VMOVDQU32    Z10, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z11, Z11
+	VPSUBD.BCST  20(AX), Z11, Z11
+	VMOVDQU32    Z11, (DX)
+	VPSUBD       Z13, Z12, Z12
+	VPSUBD.BCST  20(AX), Z12, Z12
+	VMOVDQU32    Z12, 64(DX)
 	VZEROUPPER
 	RET
 
@@ -5091,6 +5642,162 @@ coarseDots_7_loop:
 	ADDQ         ldc+40(FP), AX
 	VMOVDQU32    Z13, (AX)
 	VMOVDQU32    Z14, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarsePairs_7(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarsePairs_7(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+24(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVQ         lda+8(FP), BX
+	LEAQ         (AX)(BX*2), SI
+	ADDQ         BX, SI
+	LEAQ         (SI)(BX*2), DI
+	ADDQ         BX, DI
+	MOVL         $0x0f0f0f0f, R8
+	VPBROADCASTD R8, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+
+coarsePairs_7_loop:
+	VMOVDQU32    (CX), Z15
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z15, Z16
+	VPANDD       Z0, Z15, Z15
+	VPANDD       Z0, Z16, Z16
+	VMOVDQU32    64(CX), Z17
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z17, Z18
+	VPANDD       Z0, Z17, Z17
+	VPANDD       Z0, Z18, Z18
+	VPBROADCASTD (AX), Z19
+	VPBROADCASTD 4(AX), Z20
+	VPADDB       Z19, Z17, Z21
+	VPADDB       Z20, Z15, Z22
+	VPDPBUSD     Z22, Z21, Z1
+	VPADDB       Z19, Z18, Z19
+	VPADDB       Z20, Z16, Z20
+	VPDPBUSD     Z20, Z19, Z2
+	VPBROADCASTD (AX)(BX*1), Z19
+	VPBROADCASTD 4(AX)(BX*1), Z20
+	VPADDB       Z19, Z17, Z21
+	VPADDB       Z20, Z15, Z22
+	VPDPBUSD     Z22, Z21, Z3
+	VPADDB       Z19, Z18, Z19
+	VPADDB       Z20, Z16, Z20
+	VPDPBUSD     Z20, Z19, Z4
+	VPBROADCASTD (AX)(BX*2), Z19
+	VPBROADCASTD 4(AX)(BX*2), Z20
+	VPADDB       Z19, Z17, Z21
+	VPADDB       Z20, Z15, Z22
+	VPDPBUSD     Z22, Z21, Z5
+	VPADDB       Z19, Z18, Z19
+	VPADDB       Z20, Z16, Z20
+	VPDPBUSD     Z20, Z19, Z6
+	VPBROADCASTD (SI), Z19
+	VPBROADCASTD 4(SI), Z20
+	VPADDB       Z19, Z17, Z21
+	VPADDB       Z20, Z15, Z22
+	VPDPBUSD     Z22, Z21, Z7
+	VPADDB       Z19, Z18, Z19
+	VPADDB       Z20, Z16, Z20
+	VPDPBUSD     Z20, Z19, Z8
+	VPBROADCASTD (SI)(BX*1), Z19
+	VPBROADCASTD 4(SI)(BX*1), Z20
+	VPADDB       Z19, Z17, Z21
+	VPADDB       Z20, Z15, Z22
+	VPDPBUSD     Z22, Z21, Z9
+	VPADDB       Z19, Z18, Z19
+	VPADDB       Z20, Z16, Z20
+	VPDPBUSD     Z20, Z19, Z10
+	VPBROADCASTD (SI)(BX*2), Z19
+	VPBROADCASTD 4(SI)(BX*2), Z20
+	VPADDB       Z19, Z17, Z21
+	VPADDB       Z20, Z15, Z22
+	VPDPBUSD     Z22, Z21, Z11
+	VPADDB       Z19, Z18, Z19
+	VPADDB       Z20, Z16, Z20
+	VPDPBUSD     Z20, Z19, Z12
+	VPBROADCASTD (DI), Z19
+	VPBROADCASTD 4(DI), Z20
+	VPADDB       Z19, Z17, Z17
+	VPADDB       Z20, Z15, Z15
+	VPDPBUSD     Z15, Z17, Z13
+	VPADDB       Z19, Z18, Z15
+	VPADDB       Z20, Z16, Z16
+	VPDPBUSD     Z16, Z15, Z14
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	ADDQ         $+8, SI
+	ADDQ         $+8, DI
+	DECQ         DX
+	JNZ          coarsePairs_7_loop
+	MOVQ         sums+16(FP), AX
+	MOVQ         c+40(FP), DX
+	VMOVDQU32    (CX), Z0
+	VMOVDQU32    64(CX), Z15
+	VPSUBD       Z0, Z1, Z1
+	VPSUBD.BCST  (AX), Z1, Z1
+	VMOVDQU32    Z1, (DX)
+	VPSUBD       Z15, Z2, Z2
+	VPSUBD.BCST  (AX), Z2, Z2
+	VMOVDQU32    Z2, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z3, Z3
+	VPSUBD.BCST  4(AX), Z3, Z3
+	VMOVDQU32    Z3, (DX)
+	VPSUBD       Z15, Z4, Z4
+	VPSUBD.BCST  4(AX), Z4, Z4
+	VMOVDQU32    Z4, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z5, Z5
+	VPSUBD.BCST  8(AX), Z5, Z5
+	VMOVDQU32    Z5, (DX)
+	VPSUBD       Z15, Z6, Z6
+	VPSUBD.BCST  8(AX), Z6, Z6
+	VMOVDQU32    Z6, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z7, Z7
+	VPSUBD.BCST  12(AX), Z7, Z7
+	VMOVDQU32    Z7, (DX)
+	VPSUBD       Z15, Z8, Z8
+	VPSUBD.BCST  12(AX), Z8, Z8
+	VMOVDQU32    Z8, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z9, Z9
+	VPSUBD.BCST  16(AX), Z9, Z9
+	VMOVDQU32    Z9, (DX)
+	VPSUBD       Z15, Z10, Z10
+	VPSUBD.BCST  16(AX), Z10, Z10
+	VMOVDQU32    Z10, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z11, Z11
+	VPSUBD.BCST  20(AX), Z11, Z11
+	VMOVDQU32    Z11, (DX)
+	VPSUBD       Z15, Z12, Z12
+	VPSUBD.BCST  20(AX), Z12, Z12
+	VMOVDQU32    Z12, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z13, Z13
+	VPSUBD.BCST  24(AX), Z13, Z13
+	VMOVDQU32    Z13, (DX)
+	VPSUBD       Z15, Z14, Z14
+	VPSUBD.BCST  24(AX), Z14, Z14
+	VMOVDQU32    Z14, 64(DX)
 	VZEROUPPER
 	RET
 
@@ -5214,6 +5921,189 @@ coarseDots_8_loop:
 	VMOVDQU32    Z15, (AX)
 	VMOVDQU32    Z16, 64(AX)
 	VZEROUPPER
+	RET
+
+// func coarsePairs_8(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarsePairs_8(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         panel+24(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVQ         lda+8(FP), BX
+	LEAQ         (AX)(BX*2), SI
+	ADDQ         BX, SI
+	LEAQ         (SI)(BX*2), DI
+	ADDQ         BX, DI
+	MOVL         $0x0f0f0f0f, R8
+	VPBROADCASTD R8, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+
+coarsePairs_8_loop:
+	VMOVDQU32    (CX), Z17
+	PREFETCHT1   4096(CX)
+	VPSRLW       $0x04, Z17, Z18
+	VPANDD       Z0, Z17, Z17
+	VPANDD       Z0, Z18, Z18
+	VMOVDQU32    64(CX), Z19
+	PREFETCHT1   4160(CX)
+	VPSRLW       $0x04, Z19, Z20
+	VPANDD       Z0, Z19, Z19
+	VPANDD       Z0, Z20, Z20
+	VPBROADCASTD (AX), Z21
+	VPBROADCASTD 4(AX), Z22
+	VPADDB       Z21, Z19, Z23
+	VPADDB       Z22, Z17, Z24
+	VPDPBUSD     Z24, Z23, Z1
+	VPADDB       Z21, Z20, Z21
+	VPADDB       Z22, Z18, Z22
+	VPDPBUSD     Z22, Z21, Z2
+	VPBROADCASTD (AX)(BX*1), Z21
+	VPBROADCASTD 4(AX)(BX*1), Z22
+	VPADDB       Z21, Z19, Z23
+	VPADDB       Z22, Z17, Z24
+	VPDPBUSD     Z24, Z23, Z3
+	VPADDB       Z21, Z20, Z21
+	VPADDB       Z22, Z18, Z22
+	VPDPBUSD     Z22, Z21, Z4
+	VPBROADCASTD (AX)(BX*2), Z21
+	VPBROADCASTD 4(AX)(BX*2), Z22
+	VPADDB       Z21, Z19, Z23
+	VPADDB       Z22, Z17, Z24
+	VPDPBUSD     Z24, Z23, Z5
+	VPADDB       Z21, Z20, Z21
+	VPADDB       Z22, Z18, Z22
+	VPDPBUSD     Z22, Z21, Z6
+	VPBROADCASTD (SI), Z21
+	VPBROADCASTD 4(SI), Z22
+	VPADDB       Z21, Z19, Z23
+	VPADDB       Z22, Z17, Z24
+	VPDPBUSD     Z24, Z23, Z7
+	VPADDB       Z21, Z20, Z21
+	VPADDB       Z22, Z18, Z22
+	VPDPBUSD     Z22, Z21, Z8
+	VPBROADCASTD (SI)(BX*1), Z21
+	VPBROADCASTD 4(SI)(BX*1), Z22
+	VPADDB       Z21, Z19, Z23
+	VPADDB       Z22, Z17, Z24
+	VPDPBUSD     Z24, Z23, Z9
+	VPADDB       Z21, Z20, Z21
+	VPADDB       Z22, Z18, Z22
+	VPDPBUSD     Z22, Z21, Z10
+	VPBROADCASTD (SI)(BX*2), Z21
+	VPBROADCASTD 4(SI)(BX*2), Z22
+	VPADDB       Z21, Z19, Z23
+	VPADDB       Z22, Z17, Z24
+	VPDPBUSD     Z24, Z23, Z11
+	VPADDB       Z21, Z20, Z21
+	VPADDB       Z22, Z18, Z22
+	VPDPBUSD     Z22, Z21, Z12
+	VPBROADCASTD (DI), Z21
+	VPBROADCASTD 4(DI), Z22
+	VPADDB       Z21, Z19, Z23
+	VPADDB       Z22, Z17, Z24
+	VPDPBUSD     Z24, Z23, Z13
+	VPADDB       Z21, Z20, Z21
+	VPADDB       Z22, Z18, Z22
+	VPDPBUSD     Z22, Z21, Z14
+	VPBROADCASTD (DI)(BX*1), Z21
+	VPBROADCASTD 4(DI)(BX*1), Z22
+	VPADDB       Z21, Z19, Z19
+	VPADDB       Z22, Z17, Z17
+	VPDPBUSD     Z17, Z19, Z15
+	VPADDB       Z21, Z20, Z17
+	VPADDB       Z22, Z18, Z18
+	VPDPBUSD     Z18, Z17, Z16
+	ADDQ         $+128, CX
+	ADDQ         $+8, AX
+	ADDQ         $+8, SI
+	ADDQ         $+8, DI
+	DECQ         DX
+	JNZ          coarsePairs_8_loop
+	MOVQ         sums+16(FP), AX
+	MOVQ         c+40(FP), DX
+	VMOVDQU32    (CX), Z0
+	VMOVDQU32    64(CX), Z17
+	VPSUBD       Z0, Z1, Z1
+	VPSUBD.BCST  (AX), Z1, Z1
+	VMOVDQU32    Z1, (DX)
+	VPSUBD       Z17, Z2, Z2
+	VPSUBD.BCST  (AX), Z2, Z2
+	VMOVDQU32    Z2, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z3, Z3
+	VPSUBD.BCST  4(AX), Z3, Z3
+	VMOVDQU32    Z3, (DX)
+	VPSUBD       Z17, Z4, Z4
+	VPSUBD.BCST  4(AX), Z4, Z4
+	VMOVDQU32    Z4, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z5, Z5
+	VPSUBD.BCST  8(AX), Z5, Z5
+	VMOVDQU32    Z5, (DX)
+	VPSUBD       Z17, Z6, Z6
+	VPSUBD.BCST  8(AX), Z6, Z6
+	VMOVDQU32    Z6, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z7, Z7
+	VPSUBD.BCST  12(AX), Z7, Z7
+	VMOVDQU32    Z7, (DX)
+	VPSUBD       Z17, Z8, Z8
+	VPSUBD.BCST  12(AX), Z8, Z8
+	VMOVDQU32    Z8, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z9, Z9
+	VPSUBD.BCST  16(AX), Z9, Z9
+	VMOVDQU32    Z9, (DX)
+	VPSUBD       Z17, Z10, Z10
+	VPSUBD.BCST  16(AX), Z10, Z10
+	VMOVDQU32    Z10, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z11, Z11
+	VPSUBD.BCST  20(AX), Z11, Z11
+	VMOVDQU32    Z11, (DX)
+	VPSUBD       Z17, Z12, Z12
+	VPSUBD.BCST  20(AX), Z12, Z12
+	VMOVDQU32    Z12, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z13, Z13
+	VPSUBD.BCST  24(AX), Z13, Z13
+	VMOVDQU32    Z13, (DX)
+	VPSUBD       Z17, Z14, Z14
+	VPSUBD.BCST  24(AX), Z14, Z14
+	VMOVDQU32    Z14, 64(DX)
+	ADDQ         ldc+48(FP), DX
+	VPSUBD       Z0, Z15, Z15
+	VPSUBD.BCST  28(AX), Z15, Z15
+	VMOVDQU32    Z15, (DX)
+	VPSUBD       Z17, Z16, Z16
+	VPSUBD.BCST  28(AX), Z16, Z16
+	VMOVDQU32    Z16, 64(DX)
+	VZEROUPPER
+	RET
+
+// func vendor() (b uint32, d uint32, c uint32)
+// Requires: CPUID
+TEXT ·vendor(SB), NOSPLIT, $0-12
+	XORL AX, AX
+	CPUID
+	MOVL BX, b+0(FP)
+	MOVL DX, d+4(FP)
+	MOVL CX, c+8(FP)
 	RET
 
 // func coarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)

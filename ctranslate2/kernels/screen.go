@@ -53,8 +53,9 @@ type screenTask struct {
 	a      *QuantizedRows
 	c      *CoarseS8
 	skip   [][]int32
-	signed []int8 // [Rows][lds]
-	lds    int    // not all rows in the same sets of the cache
+	signed []int8  // [Rows][lds], or paired if there are sums
+	sums   []int32 // [Rows], or none
+	lds    int     // not all rows in the same sets of the cache
 	rows   []screenRow
 	found  []found   // [thread][Rows]
 	known  []float32 // [Rows] the largest product computed while screening
@@ -100,6 +101,12 @@ func (t *screenTask) prepare() bool {
 			return false
 		}
 		t.rows[r] = t.sign(r)
+	}
+	t.sums = t.sums[:0]
+	if t.pairable() {
+		for r := range m {
+			t.pairRow(r)
+		}
 	}
 	t.reset(m * t.e.threads)
 	return true
@@ -186,8 +193,13 @@ func (t *screenTask) scratch(thread, m int) ([]int32, []float32) {
 
 // dots multiplies rows r.. of m by the levels of columns n0..n1.
 func (t *screenTask) dots(dst []int32, r, m, n0, n1 int) {
+	a, kernels := t.signed[r*t.lds:], active.s8.coarse
 	for n := n0; n < n1; n += coarseColumns {
-		active.s8.coarse.dots(dst[n-n0:], chunkStride, t.signed[r*t.lds:], t.lds, m, t.c.panel(n/coarseColumns), t.c.depth)
+		if panel := t.c.panel(n / coarseColumns); len(t.sums) > 0 {
+			kernels.pairs(dst[n-n0:], chunkStride, a, t.lds, m, t.sums[r:], panel, t.c.depth)
+		} else {
+			kernels.dots(dst[n-n0:], chunkStride, a, t.lds, m, panel, t.c.depth)
+		}
 	}
 }
 

@@ -110,6 +110,42 @@ func TestArgMaxS8(t *testing.T) {
 	})
 }
 
+// TestPairs holds products of pairs to products of levels, which are the same but
+// for what is cut off.
+func TestPairs(t *testing.T) {
+	withCoarse(t, func(t *testing.T) {
+		kernels := active.s8.coarse
+		if kernels.pairs == nil {
+			t.Skip("products of pairs are not faster here")
+		}
+		r := rand.New(rand.NewPCG(4, 9))
+		e := NewExecutor(1)
+		defer e.Close()
+		for _, k := range []int{1, 4, 5, 32, 391, 1024, coarseDepth} {
+			w := NewS8Weights(anyBytes(r, 40*k), 40, k, positive(r, 40))
+			c := e.Coarsen(w, nil, make([]byte, CoarseBytes(w)))
+			for m := 1; m <= 19; m++ {
+				task := screenTask{c: c, lds: c.depth + 64, signed: anyBytes(r, m*(c.depth+64)), rows: make([]screenRow, m)}
+				for i := range task.signed {
+					task.signed[i] = min(task.signed[i], pairMost)
+				}
+				const ldc = coarseColumns + 5
+				want, got := make([]int32, m*ldc), inGuarded(t, make([]int32, m*ldc))
+				kernels.dots(want, ldc, task.signed, task.lds, m, c.panel(1), c.depth)
+				for i := range m {
+					task.pairRow(i)
+				}
+				kernels.pairs(got, ldc, inGuarded(t, task.signed), task.lds, m, inGuarded(t, task.sums), c.panel(1), c.depth)
+				for i := range want {
+					if got[i] != want[i] {
+						t.Fatalf("%d rows of %d: product %d is %d, want %d", m, k, i, got[i], want[i])
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestBounds holds the bounds of products to the products, whatever the weights.
 func TestBounds(t *testing.T) {
 	withCoarse(t, func(t *testing.T) {
@@ -141,8 +177,11 @@ func TestBounds(t *testing.T) {
 			if !task.prepare() {
 				t.Fatal("ordinary numbers are refused")
 			}
+			if active.s8.coarse.pairs != nil && round%2 == 1 { // also of rows that many activations are cut off of
+				task.pairRow(0)
+			}
 			for p := range w.panels() {
-				active.s8.coarse.dots(dots[p*coarseColumns:], 0, task.signed, task.lds, 1, c.panel(p), c.depth)
+				task.dots(dots[p*coarseColumns:], 0, 1, p*coarseColumns, min((p+1)*coarseColumns, n))
 			}
 			floor := y[r.IntN(n)]
 			top, reached := active.s8.coarse.bounds(upper, inGuarded(t, dots[:n]), c.factor, c.radius, bias, &task.rows[0], floor)
@@ -328,5 +367,34 @@ func BenchmarkArgMaxS8(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkLevels multiplies 16 rows by levels that lie in the cache, as products
+// and as products of pairs.
+func BenchmarkLevels(b *testing.B) {
+	const n, k, m = 256, 1024, 16
+	kernels := active.s8.coarse
+	if kernels == nil {
+		b.Skip("this tier has no coarse weights")
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	e := NewExecutor(1)
+	defer e.Close()
+	w, _ := trained(r, n, k, 0)
+	task := screenTask{c: e.Coarsen(w, nil, make([]byte, CoarseBytes(w))), lds: k + 64, signed: anyBytes(r, m*(k+64)), rows: make([]screenRow, m)}
+	dst := make([]int32, m*chunkStride)
+	run := func(b *testing.B) {
+		for b.Loop() {
+			task.dots(dst, 0, m, 0, n)
+		}
+		b.ReportMetric(2*n*k*m*float64(b.N)/b.Elapsed().Seconds()/1e9, "GOPS")
+	}
+	b.Run("products", run)
+	if kernels.pairs != nil {
+		for i := range m {
+			task.pairRow(i)
+		}
+		b.Run("pairs", run)
 	}
 }

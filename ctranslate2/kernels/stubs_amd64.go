@@ -73,25 +73,51 @@ func coarseMerge(dst *byte, src *int8, n int)
 func coarseDots_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarsePairs_1(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
 func coarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarsePairs_2(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarseDots_3(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarsePairs_3(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
 func coarseDots_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarsePairs_4(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarseDots_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarsePairs_5(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
 func coarseDots_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarsePairs_6(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarseDots_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarsePairs_7(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
 func coarseDots_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarsePairs_8(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+
+func vendor() (b uint32, d uint32, c uint32)
 
 //go:noescape
 func coarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)

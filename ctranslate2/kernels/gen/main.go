@@ -25,7 +25,9 @@ func main() {
 	coarseMerge()
 	for m := 1; m <= 8; m++ {
 		coarseDots(m)
+		coarsePairs(m)
 	}
+	vendor()
 	coarseBounds(false)
 	coarseBounds(true)
 	for m := leastColumnRows; m <= mostColumnRows; m++ {

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// coarsePairs generates c[i][j] = Σ (a[i][k] + h[j][k+4])·(a[i][k+4] + h[j][k])
+// - own[j] - sums[i], over the k of every other group of four, for mr rows of 8·n
+// bytes and the levels h of 32 columns, as coarseDots has them; own are 32 sums
+// behind the levels. Bytes of a and h are added as unsigned ones in the first
+// factor and as signed ones in the second, and must not overflow. Panels are
+// expected to lie one behind the other.
+func coarsePairs(mr int) {
+	name := fmt.Sprintf("coarsePairs_%d", mr)
+	TEXT(name, NOSPLIT, "func(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)")
+	Pragma("noescape")
+	a, panel, n := gp("a"), gp("panel"), gp("n")
+	var lda reg.GPVirtual
+	if mr > 1 {
+		lda = gp("lda")
+	}
+	as := newRows(a, lda, mr)
+	low := constant(0x0f0f0f0f)
+	acc := zeros(2 * mr)
+	Label(name + "_loop")
+	var levels [2][2]reg.VecVirtual // [group][half of the columns]
+	for u := range levels {
+		l, h := ZMM(), ZMM()
+		VMOVDQU32(mem{Base: panel, Disp: 64 * u}, l)
+		PREFETCHT1(mem{Base: panel, Disp: 64*u + streamAhead})
+		VPSRLW(imm(4), l, h)
+		VPANDD(low, l, l)
+		VPANDD(low, h, h)
+		levels[u] = [2]reg.VecVirtual{l, h}
+	}
+	for i := range mr {
+		x, y := ZMM(), ZMM()
+		VPBROADCASTD(as.row(i), x)
+		VPBROADCASTD(at(as.row(i), 4), y)
+		for j := range 2 {
+			unsigned, signed := ZMM(), ZMM()
+			VPADDB(x, levels[1][j], unsigned)
+			VPADDB(y, levels[0][j], signed)
+			VPDPBUSD(signed, unsigned, acc[2*i+j])
+		}
+	}
+	ADDQ(operand.I32(128), panel)
+	as.advance(8)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	sums, c := gp("sums"), gp("c")
+	own := [2]reg.VecVirtual{ZMM(), ZMM()}
+	for j := range own {
+		VMOVDQU32(mem{Base: panel, Disp: 64 * j}, own[j])
+	}
+	for i := range mr {
+		for j := range own {
+			VPSUBD(own[j], acc[2*i+j], acc[2*i+j])
+			VPSUBD_BCST(mem{Base: sums, Disp: 4 * i}, acc[2*i+j], acc[2*i+j])
+			VMOVDQU32(acc[2*i+j], mem{Base: c, Disp: 64 * j})
+		}
+		if i < mr-1 {
+			ADDQ(param("ldc"), c)
+		}
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// vendor generates what CPUID calls the maker of the processor.
+func vendor() {
+	TEXT("vendor", NOSPLIT, "func() (b uint32, d uint32, c uint32)")
+	XORL(reg.EAX, reg.EAX)
+	CPUID()
+	Store(reg.EBX, ReturnIndex(0))
+	Store(reg.EDX, ReturnIndex(1))
+	Store(reg.ECX, ReturnIndex(2))
+	RET()
+}
