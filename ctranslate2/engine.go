@@ -31,15 +31,13 @@ const (
 	// bulkShare is how many sequences of the interactive lane may be taken
 	// before one of the bulk lane is, if both wait.
 	bulkShare = 8
-	// restAfter is after how much idleness the cache's memory beyond cacheKept is
-	// given back: it would be there beside what the next encoder needs. trimAfter is
-	// after how much all is.
-	restAfter = 100 * time.Millisecond
+	// trimAfter is after how much idleness the cache's memory is given back.
 	trimAfter = time.Second
-	cacheKept = 16 * hugePage
 	// shrinkAfter is after how many decoding steps without the encoder its memory
-	// is given back. To have it again costs about a millisecond.
+	// is given back. To have it again costs about a millisecond, and the cache's
+	// beyond cacheKept, which otherwise would be there beside it.
 	shrinkAfter = 50
+	cacheKept   = 16 * hugePage
 )
 
 // A job is one call of TranslateBatch.
@@ -169,30 +167,21 @@ func (e *engine) await() bool {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, idle := range [...]time.Duration{restAfter, trimAfter} {
-		defer time.AfterFunc(idle, e.wake.Signal).Stop()
-	}
+	idle := time.AfterFunc(trimAfter, e.wake.Signal)
+	defer idle.Stop()
 	start := time.Now()
 	for len(e.queues[Interactive])+len(e.queues[Bulk]) == 0 {
 		if e.closed {
 			return false
 		}
 		e.wake.Wait()
-		e.rest(time.Since(start))
+		if time.Since(start) >= trimAfter {
+			e.arena.trim(0)
+			e.unused = shrinkAfter - 1
+			e.shrink()
+		}
 	}
 	return true
-}
-
-// rest gives memory back after some idleness.
-func (e *engine) rest(idle time.Duration) {
-	switch {
-	case idle >= trimAfter:
-		e.arena.trim(0)
-		e.unused = shrinkAfter - 1
-		e.shrink()
-	case idle >= restAfter:
-		e.arena.trim(cacheKept)
-	}
 }
 
 // admit takes sequences from the queues while rows and memory last.
@@ -318,6 +307,9 @@ func (e *engine) beginEncoding() bool {
 	}
 	if len(batch) == 0 {
 		return false
+	}
+	if len(e.active) == 0 && e.unused >= shrinkAfter {
+		e.arena.trim(cacheKept)
 	}
 	e.encoder.begin(&e.encoding, batch)
 	return true
