@@ -109,6 +109,17 @@ func coarseMerge() {
 	RET()
 }
 
+// levelsOf loads the levels of group u of a panel, of 16 columns each.
+func levelsOf(panel reg.Register, u int, low reg.VecVirtual) (l, h reg.VecVirtual) {
+	l, h = ZMM(), ZMM()
+	VMOVDQU32(mem{Base: panel, Disp: 64 * u}, l)
+	PREFETCHT1(mem{Base: panel, Disp: 64*u + streamAhead})
+	VPSRLW(imm(4), l, h)
+	VPANDD(low, l, l)
+	VPANDD(low, h, h)
+	return l, h
+}
+
 // coarseDots generates c[i][j] = Σ a[i][k]·h[j][k] for mr rows of 8·n signed bytes
 // and the levels h of 32 columns: 64 bytes for each four of k, as coarseMerge
 // writes them. Panels are expected to lie one behind the other.
@@ -130,12 +141,7 @@ func coarseDots(mr int) {
 	}
 	Label(name + "_loop")
 	for u, sums := range [][]reg.VecVirtual{acc, odd} {
-		l, h := ZMM(), ZMM()
-		VMOVDQU32(mem{Base: panel, Disp: 64 * u}, l)
-		PREFETCHT1(mem{Base: panel, Disp: 64*u + streamAhead})
-		VPSRLW(imm(4), l, h)
-		VPANDD(low, l, l)
-		VPANDD(low, h, h)
+		l, h := levelsOf(panel, u, low)
 		for i := 0; i < mr; i++ {
 			x := ZMM()
 			VPBROADCASTD(at(as.row(i), 4*u), x)

@@ -29,12 +29,7 @@ func coarsePairs(mr int) {
 	Label(name + "_loop")
 	var levels [2][2]reg.VecVirtual // [group][half of the columns]
 	for u := range levels {
-		l, h := ZMM(), ZMM()
-		VMOVDQU32(mem{Base: panel, Disp: 64 * u}, l)
-		PREFETCHT1(mem{Base: panel, Disp: 64*u + streamAhead})
-		VPSRLW(imm(4), l, h)
-		VPANDD(low, l, l)
-		VPANDD(low, h, h)
+		l, h := levelsOf(panel, u, low)
 		levels[u] = [2]reg.VecVirtual{l, h}
 	}
 	for i := range mr {
