@@ -16,9 +16,7 @@ func hasAVX512VNNI() bool {
 func machineTiers() []tier {
 	var all []tier
 	if hasAVX512VNNI() {
-		if addsMore() {
-			avx512Coarse.pairs = coarsePairsAVX512
-		}
+		avx512Coarse.pairsPay = addsMore()
 		all = append(all, tier{AVX512VNNI, avx512S8, avx512F32})
 	}
 	if cpu.X86.HasAVXVNNI && cpu.X86.HasAVX2 && cpu.X86.HasFMA {

@@ -30,9 +30,10 @@ type coarseKernels struct {
 	// dots writes the products of signed rows [m][lda] and the levels of a panel
 	// to c [m][ldc].
 	dots func(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth int)
-	// pairs is dots, of rows and their sums that pairRow made; nil where dots is
-	// faster.
-	pairs func(c []int32, ldc int, a []int8, lda, m int, sums []int32, panel []byte, depth int)
+	// pairs is dots, of rows and their sums that pairRow made; nil where the tier
+	// lacks it. pairsPay says whether it is the faster one on this processor.
+	pairs    func(c []int32, ldc int, a []int8, lda, m int, sums []int32, panel []byte, depth int)
+	pairsPay bool
 	// bounds writes the most that each product may be. It returns the largest, and
 	// how many are at least floor.
 	bounds func(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow, floor float32) (float32, int)

@@ -6,7 +6,7 @@ import (
 )
 
 var (
-	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, dots: coarseDotsAVX512, bounds: coarseBoundsAVX512}
+	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, dots: coarseDotsAVX512, pairs: coarsePairsAVX512, bounds: coarseBoundsAVX512}
 	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, dots: vnniCoarseDots.products, bounds: coarseBoundsAVX2}
 	avx2Coarse    = coarseKernels{pack: packCoarseAVX2, dots: avx2CoarseDots.products, bounds: coarseBoundsAVX2}
 )

@@ -19,7 +19,7 @@ const (
 
 // pairable reports whether the products of all rows may be of pairs.
 func (t *screenTask) pairable() bool {
-	if active.s8.coarse.pairs == nil || t.a.Rows < pairRows {
+	if !active.s8.coarse.pairsPay || t.a.Rows < pairRows {
 		return false
 	}
 	for r := range t.a.Rows {

