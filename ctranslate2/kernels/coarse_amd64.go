@@ -96,14 +96,14 @@ func coarsePairsAVX512(c []int32, ldc int, a []int8, lda, m int, sums []int32, p
 	blocks := (m + blockRows - 1) / blockRows
 	height := (m + blocks - 1) / blocks
 	for r := 0; r < m; r += height {
-		coarsePairs[min(height, m-r)](&a[r*lda], lda, &sums[r], ptr(panel), depth/8, &c[r*ldc], 4*ldc)
+		coarsePairs[min(height, m-r)](&a[r*lda], lda, &sums[r], ptr(panel), depth/16, &c[r*ldc], 4*ldc)
 	}
 }
 
 // noRow is a row of zeros as pairRow prepares them.
 var noRow = func() (a [coarseDepth]int8) {
 	for i := range a {
-		if i%8 < 4 {
+		if i%16 < 4 {
 			a[i] = -128
 		}
 	}
@@ -115,7 +115,7 @@ var noRow = func() (a [coarseDepth]int8) {
 func pairColumns(panel []byte, depth int) {
 	own, zero := int32s(panel[coarseColumns*depth/2:]), int32(0)
 	clear(own)
-	coarsePairs_1(&noRow[0], 0, &zero, ptr(panel), depth/8, ptr(own), 0)
+	coarsePairs_1(&noRow[0], 0, &zero, ptr(panel), depth/16, ptr(own), 0)
 }
 
 // addsMore reports whether the processor adds in more places than it multiplies

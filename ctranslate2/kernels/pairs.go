@@ -3,8 +3,9 @@ package kernels
 // Products of pairs: with x and h in two halves each, x·h = Σ (x₁+h₂)·(x₂+h₁) - Σ x₁·x₂
 // - Σ h₁·h₂, which is half as many multiplications; the last sums are of one row
 // and of one column (Winograd, "A new algorithm for inner product", 1968). Levels
-// of four bits leave room for the additions in bytes. On processors that add in
-// more places than they multiply in, this is faster than the peak of products.
+// of four bits leave room for the additions in bytes. Processors that add in more
+// places than they multiply in are kept busy in all of them where one half of the
+// products is of pairs and the other is not.
 
 const (
 	// pairRows is the least number of rows for which multiplications, not memory,
@@ -39,8 +40,9 @@ func spill(a []int8) int {
 	return sum
 }
 
-// pairRow prepares row r for products of pairs: every other group of four becomes
-// unsigned. What is cut off counts in the row's bounds, with the largest level.
+// pairRow prepares row r for products of pairs: the first of every four groups of
+// four becomes unsigned, and makes pairs with the second. What is cut off counts
+// in the row's bounds, with the largest level.
 func (t *screenTask) pairRow(r int) {
 	a := t.signed[r*t.lds:][:t.c.depth]
 	t.rows[r].shift -= float32(15 * spill(a))
@@ -48,7 +50,7 @@ func (t *screenTask) pairRow(r int) {
 	for k := range a {
 		a[k] = min(a[k], pairMost)
 	}
-	for k := 0; k < len(a); k += 8 {
+	for k := 0; k < len(a); k += 16 {
 		for i := k; i < k+4; i++ {
 			x, y := int(a[i])+128, int(a[i+4])
 			sum += x * y

@@ -9,18 +9,18 @@ import (
 )
 
 // coarsePairs generates c[i][j] = Σ (a[i][k] + h[j][k+4])·(a[i][k+4] + h[j][k])
-// - own[j] - sums[i], over the k of every other group of four, for mr rows of 8·n
-// bytes and the levels h of 32 columns, as coarseDots has them; own are 32 sums
-// behind the levels. Bytes of a and h are added as unsigned ones in the first
-// factor and as signed ones in the second, and must not overflow. Panels are
-// expected to lie one behind the other.
+// - own[j] - sums[i] + Σ a[i][l]·h[j][l], over the k of the first and the l of the
+// last two of every four groups of four, for mr rows of 16·n bytes and the levels
+// h of 32 columns, as coarseDots has them; own are 32 sums behind the levels. Bytes
+// of a and h are added as unsigned ones in the first factor and as signed ones in
+// the second, and must not overflow. Panels are expected to lie one behind the other.
 func coarsePairs(mr int) {
 	name := fmt.Sprintf("coarsePairs_%d", mr)
 	TEXT(name, NOSPLIT, "func(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)")
 	Pragma("noescape")
 	as, panel, n, low, acc := coarseOperands(mr)
 	Label(name + "_loop")
-	var levels [2][2]reg.VecVirtual // [group][half of the columns]
+	var levels [4][2]reg.VecVirtual // [group][half of the columns]
 	for u := range levels {
 		l, h := levelsOf(panel, u, low)
 		levels[u] = [2]reg.VecVirtual{l, h}
@@ -35,9 +35,16 @@ func coarsePairs(mr int) {
 			VPADDB(y, levels[0][j], signed)
 			VPDPBUSD(signed, unsigned, acc[2*i+j])
 		}
+		for u := 2; u < 4; u++ {
+			x := ZMM()
+			VPBROADCASTD(at(as.row(i), 4*u), x)
+			for j := range 2 {
+				VPDPBUSD(x, levels[u][j], acc[2*i+j])
+			}
+		}
 	}
-	ADDQ(operand.I32(128), panel)
-	as.advance(8)
+	ADDQ(operand.I32(256), panel)
+	as.advance(16)
 	DECQ(n)
 	JNZ(label(name + "_loop"))
 	sums, c := gp("sums"), gp("c")
