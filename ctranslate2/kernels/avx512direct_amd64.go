@@ -14,7 +14,7 @@ func productsAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, n
 	case a.Rows < len(streams) && (a.Rows < lowestTile || a.Rows*w.K <= cachedBytes):
 		streamAVX512(c, ldc, a, w, n0, n1)
 	default:
-		tilesAVX512(c, ldc, a, a.Rows, w, n0, n1, next)
+		tilesAVX512(c, ldc, a, w, n0, n1, next)
 	}
 }
 
@@ -39,41 +39,26 @@ func streamAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int)
 func productsTail(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n, n1 int) {
 	for ; n < n1; n++ {
 		for r := range a.Rows {
-			dotS8_1x1Again(&a.Data[r*a.Stride], 0, &w.Data[n*w.K], 0, w.K, &c[r*ldc+n-n0], 0, &w.Comp[n], 0)
+			dotS8_1x1(&a.Data[r*a.Stride], 0, &w.Data[n*w.K], 0, w.K, &c[r*ldc+n-n0], 0, &w.Comp[n], 0)
 		}
 	}
 }
 
-// tileS8 is a product of a block of rows and some columns. It fetches what lies
-// at pf, unless it is one for a second block, whose columns are in the cache.
-type tileS8 func(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-// tilesS8 are the tiles of a first block by rows, and their columns.
+// tilesS8 are the products of rows, by rows, and some columns, while what lies at
+// pf is fetched.
 var tilesS8 = [...]struct {
-	fn      tileS8
+	fn      func(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 	columns int
 }{lowestTile: {dotS8_3x4, 4}, {dotS8_4x4, 4}, {dotS8_5x4, 4}, {dotS8_6x4, 4}, {dotS8_7x3, 3}, {dotS8_8x3, 3}}
 
 const lowestTile = 3
 
-// tilesAgain are those of a second block, which may be lower by one, by columns.
-var tilesAgain = [...][9]tileS8{
-	3: {6: dotS8_6x3Again, 7: dotS8_7x3Again, 8: dotS8_8x3Again},
-	4: {4: dotS8_4x4Again, 5: dotS8_5x4Again, 6: dotS8_6x4Again},
-}
-
-// tilesAVX512 multiplies the rows of a, the first height of them and the rest,
-// by columns n0..n1. Both take their turn at a tile's columns, so that these are
-// read from memory once.
-func tilesAVX512(c []int32, ldc int, a QuantizedRows, height int, w *S8Weights, n0, n1, next int) {
-	k, nr := w.K, tilesS8[height].columns
+// tilesAVX512 multiplies the rows of a by columns n0..n1.
+func tilesAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int) {
+	k, tile := w.K, tilesS8[a.Rows]
 	n := n0
-	for ; n+nr <= n1; n += nr {
-		weights, comp := &w.Data[n*k], &w.Comp[n]
-		tilesS8[height].fn(&a.Data[0], a.Stride, weights, k, k, &c[n-n0], 4*ldc, comp, w.ahead(n+lookAhead(nr, k), n1, next))
-		if rest := a.Rows - height; rest > 0 {
-			tilesAgain[nr][rest](&a.Data[height*a.Stride], a.Stride, weights, k, k, &c[height*ldc+n-n0], 4*ldc, comp, 0)
-		}
+	for ; n+tile.columns <= n1; n += tile.columns {
+		tile.fn(&a.Data[0], a.Stride, &w.Data[n*k], k, k, &c[n-n0], 4*ldc, &w.Comp[n], w.ahead(n+lookAhead(tile.columns, k), n1, next))
 	}
 	productsTail(c, ldc, a, w, n0, n, n1)
 }

@@ -18,16 +18,8 @@ var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, lines *int
 // products of each block of rows go straight through the epilogue.
 func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []float32, ldo int) {
 	w, a := t.w, t.a
-	switch {
-	case w.N < panelColumns || w.K == 0:
+	if w.N < panelColumns || w.K == 0 {
 		t.direct(c, n0, n1, next, out, ldo)
-		return
-	case a.Rows <= 2*blockRows && a.Rows*w.K <= cachedBytes:
-		ldc := t.chunk
-		tilesAVX512(c, ldc, *a, (a.Rows+1)/2, w, n0, n1, next)
-		for r := range a.Rows {
-			t.epilogue(out[r*ldo:][:n1-n0], c[r*ldc:], r, n0)
-		}
 		return
 	}
 	first := (a.Rows-1)%panelRows + panelRows + 1

@@ -7,6 +7,9 @@ package kernels
 func spinPause()
 
 //go:noescape
+func dotS8_1x1(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
+
+//go:noescape
 func dotS8_3x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
@@ -23,27 +26,6 @@ func dotS8_7x3(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, ad
 
 //go:noescape
 func dotS8_8x3(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func dotS8_1x1Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func dotS8_4x4Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func dotS8_5x4Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func dotS8_6x4Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func dotS8_6x3Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func dotS8_7x3Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func dotS8_8x3Again(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
 func streamS8_1(a *uint8, lda int, b *int8, k int, n int, c *int32, ldc int, add *int32)

@@ -11,10 +11,7 @@ func main() {
 	ConstraintExpr("amd64")
 	spinPause()
 	for _, t := range dotTiles {
-		dotS8(t[0], t[1], true)
-	}
-	for _, t := range dotTilesAgain {
-		dotS8(t[0], t[1], false)
+		dotS8(t[0], t[1])
 	}
 	for m := 1; m <= streamRows; m++ {
 		streamS8(m)

@@ -104,7 +104,7 @@ const leastColumnRows, mostColumnRows = 9, 16
 //
 // The lines of b, a power of two apart more often than not, would throw each
 // other out of the first cache between one piece and the next. So they are read
-// once, a block of 64 bytes ahead, into lines, [2][16][64] bytes.
+// once, a block of 64 bytes ahead, into lines, [2][4][4][64] bytes.
 func columnsS8(mr int) {
 	name := fmt.Sprintf("columnsS8_%d", mr)
 	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)")
@@ -113,9 +113,9 @@ func columnsS8(mr int) {
 	lines, panel, pf, left := gp("lines"), gp("panel"), gp("pf"), param("k")
 	ahead := GP64()
 	LEAQ(mem{Base: lines, Disp: 16 * 64}, ahead)
-	acc, r := zeros(mr), [4]reg.VecVirtual{ZMM(), ZMM(), ZMM(), ZMM()}
+	acc := zeros(mr)
 	b.limit(name+"_first", left)
-	for j := 0; j < 16; j += 4 {
+	for j := 0; j < 4; j++ {
 		b.copy4(mem{Base: lines, Disp: 64 * j})
 	}
 	Label(name + "_loop")
@@ -123,12 +123,11 @@ func columnsS8(mr int) {
 	SUBQ(imm(64), left)
 	b.limit(name+"_next", left)
 	for s := 0; s < 4; s++ {
-		b.copy4(mem{Base: ahead, Disp: 4 * 64 * s})
+		b.copy4(mem{Base: ahead, Disp: 64 * s})
 		for u := 0; u < 4; u++ {
 			PREFETCHT1(mem{Base: pf, Disp: 256*s + 64*u})
 		}
-		loadLanes(r, mem{Base: lines, Disp: 16 * s})
-		groups := transpose4(r)
+		groups := transpose4(mem{Base: lines, Disp: 4 * 64 * s})
 		storeGroups(fmt.Sprintf("%s_%d", name, s), groups, panel)
 		for u, g := range groups {
 			for i := range acc {
@@ -153,17 +152,19 @@ func columnsS8(mr int) {
 	RET()
 }
 
-// lineCopy copies lines of 16 rows of a matrix.
+// lineCopy copies lines of 16 rows of a matrix, 128 bits of four rows together.
 type lineCopy struct {
-	b, ldb     reg.GPVirtual
-	mask, tail reg.OpmaskVirtual // what there is of a line, and of the last
+	b, ldb4, ldb12 reg.GPVirtual     // 4 and 12 strides
+	mask, tail     reg.OpmaskVirtual // what there is of a line, and of the last
 }
 
-func newLineCopy(b, ldb reg.GPVirtual, k mem) lineCopy {
-	n := GP64()
+func newLineCopy(b, ldb4 reg.GPVirtual, k mem) lineCopy {
+	n, ldb12 := GP64(), GP64()
 	MOVQ(k, n)
 	ANDQ(imm(63), n)
-	c := lineCopy{b, ldb, K(), lowMask(n)}
+	SHLQ(imm(2), ldb4)
+	LEAQ(mem{Base: ldb4, Index: ldb4, Scale: 2}, ldb12)
+	c := lineCopy{b, ldb4, ldb12, K(), lowMask(n)}
 	KXNORQ(c.mask, c.mask, c.mask)
 	return c
 }
@@ -180,40 +181,42 @@ func (c lineCopy) limit(name string, left mem) {
 	Label(name + "_whole")
 }
 
-// copy4 copies lines of the next four rows.
+// copy4 copies lines of the next row and of those 4, 8 and 12 after it: their
+// bytes 16·i.. go to the lanes of 64 bytes at to + 256·i.
 func (c lineCopy) copy4(to mem) {
-	for j := 0; j < 4; j += 2 {
-		even, odd := ZMM(), ZMM()
-		VMOVDQU8_Z(mem{Base: c.b}, c.mask, even)
-		VMOVDQU8_Z(mem{Base: c.b, Index: c.ldb, Scale: 1}, c.mask, odd)
-		VMOVDQU8(even, at(to, 64*j))
-		VMOVDQU8(odd, at(to, 64*j+64))
-		LEAQ(mem{Base: c.b, Index: c.ldb, Scale: 2}, c.b)
+	at4 := []mem{{Base: c.b}, {Base: c.b, Index: c.ldb4, Scale: 1}, {Base: c.b, Index: c.ldb4, Scale: 2}, {Base: c.b, Index: c.ldb12, Scale: 1}}
+	var x [4]reg.VecVirtual
+	for i, m := range at4 {
+		x[i] = ZMM()
+		VMOVDQU8_Z(m, c.mask, x[i])
+	}
+	ADDQ(param("ldb"), c.b)
+	low, high := ZMM(), ZMM()
+	VSHUFI32X4(imm(0x44), x[1], x[0], low)
+	VSHUFI32X4(imm(0xee), x[1], x[0], x[0])
+	VSHUFI32X4(imm(0x44), x[3], x[2], high)
+	VSHUFI32X4(imm(0xee), x[3], x[2], x[2])
+	VSHUFI32X4(imm(0x88), high, low, x[1])
+	VSHUFI32X4(imm(0xdd), high, low, low)
+	VSHUFI32X4(imm(0x88), x[2], x[0], x[3])
+	VSHUFI32X4(imm(0xdd), x[2], x[0], x[0])
+	for i, v := range []reg.VecVirtual{x[1], low, x[3], x[0]} {
+		VMOVDQU8(v, at(to, 4*64*i))
 	}
 }
 
 // nextBlock goes back to the first of 16 rows and on by a line.
 func (c lineCopy) nextBlock() {
-	back := GP64()
-	MOVQ(c.ldb, back)
-	SHLQ(imm(4), back)
-	SUBQ(back, c.b)
+	SUBQ(c.ldb4, c.b)
 	ADDQ(imm(64), c.b)
 }
 
-// loadLanes loads 16 bytes of 16 lines at m into r: lines j, 4+j, 8+j and 12+j
-// lie in the lanes of vector j.
-func loadLanes(r [4]reg.VecVirtual, m mem) {
+// transpose4 transposes the 4×4 dwords in each lane of four vectors at m.
+func transpose4(m mem) [4]reg.VecVirtual {
+	r := [4]reg.VecVirtual{ZMM(), ZMM(), ZMM(), ZMM()}
 	for j := range r {
-		VMOVDQU32(at(m, 64*j), r[j].AsX())
-		for lane := 1; lane < 4; lane++ {
-			VINSERTI32X4(imm(lane), at(m, 64*(4*lane+j)), r[j], r[j])
-		}
+		VMOVDQU32(at(m, 64*j), r[j])
 	}
-}
-
-// transpose4 transposes the 4×4 dwords in each lane of r.
-func transpose4(r [4]reg.VecVirtual) [4]reg.VecVirtual {
 	low01, low23 := ZMM(), ZMM()
 	VPUNPCKLDQ(r[1], r[0], low01)
 	VPUNPCKHDQ(r[1], r[0], r[0])

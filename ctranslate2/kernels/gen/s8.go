@@ -9,21 +9,14 @@ import (
 )
 
 // dotTiles are rows × columns of the products straight from stored weights.
-// Where a second block of rows takes its turn the columns are in the cache.
-var (
-	dotTiles      = [][2]int{{3, 4}, {4, 4}, {5, 4}, {6, 4}, {7, 3}, {8, 3}}
-	dotTilesAgain = [][2]int{{1, 1}, {4, 4}, {5, 4}, {6, 4}, {6, 3}, {7, 3}, {8, 3}}
-)
+var dotTiles = [][2]int{{1, 1}, {3, 4}, {4, 4}, {5, 4}, {6, 4}, {7, 3}, {8, 3}}
 
 // dotS8 generates c[i][j] = Σ a[i][k]·b[j][k] + add[j] for mr rows of bytes and
 // nr rows of weights. Strides are in bytes. The last k%64 bytes of b are read
 // with a mask; a must be readable up to the next multiple of 64. Meanwhile, for
-// each 64 of k, nr lines at pf are fetched, unless another tile does that.
-func dotS8(mr, nr int, fetch bool) {
+// each 64 of k, nr lines at pf are fetched, unless there is one column alone.
+func dotS8(mr, nr int) {
 	name := fmt.Sprintf("dotS8_%dx%d", mr, nr)
-	if !fetch {
-		name += "Again"
-	}
 	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)")
 	Pragma("noescape")
 	a, b := gp("a"), gp("b")
@@ -31,12 +24,9 @@ func dotS8(mr, nr int, fetch bool) {
 	if mr > 1 {
 		lda = gp("lda")
 	}
-	if nr > 1 {
-		ldb = gp("ldb")
-	}
 	var pf []reg.GPVirtual
-	if fetch {
-		pf = append(pf, gp("pf"))
+	if nr > 1 {
+		ldb, pf = gp("ldb"), append(pf, gp("pf"))
 	}
 	as, bs := newRows(a, lda, mr), newRows(b, ldb, nr)
 	k := gp("k")
