@@ -100,28 +100,47 @@ func (e *Executor) linearS8(dst []float32, ldd int, sink ColumnSink, a *Quantize
 	t.a, t.w, t.ep, t.dst, t.sink = nil, nil, Epilogue{}, nil, nil
 }
 
+// chunkUnit is what all chunks but a last one are multiples of.
+const chunkUnit = 32
+
 // chunkColumns returns how many columns a thread takes at a time: at least four
 // chunks a thread if there are that many columns, and always the same multiple,
 // so that tiles do not straddle chunks. With few rows memory is all that counts,
 // and reads faster in long runs; with many, the products should stay in the cache.
 func chunkColumns(n, k, m, threads int) int {
-	const unit = 32
 	bytes, most := 2<<20, 2048
 	if m > directRows {
 		bytes, most = 512<<10, 1024
 	}
-	chunk := max(bytes/max(k, 1)/unit, 1)
-	chunk = min(chunk, max((n+threads*4*unit-1)/(threads*4*unit), 1))
-	return min(chunk, most/unit) * unit
+	chunk := max(bytes/max(k, 1)/chunkUnit, 1)
+	chunk = min(chunk, max((n+threads*4*chunkUnit-1)/(threads*4*chunkUnit), 1))
+	return min(chunk, most/chunkUnit) * chunkUnit
 }
 
-// take returns the next chunk's first column, or -1.
-func (t *s8Task) take() int {
-	n := int(t.next.Add(int64(t.chunk))) - t.chunk
-	if n >= t.w.N {
-		return -1
+// take returns the columns of the next chunk, or none.
+func (t *s8Task) take() (n0, n1 int) {
+	for {
+		n := t.next.Load()
+		left := t.w.N - int(n)
+		if left <= 0 {
+			return -1, -1
+		}
+		size := t.size(left)
+		if t.next.CompareAndSwap(n, n+int64(size)) {
+			return int(n), int(n) + size
+		}
 	}
-	return n
+}
+
+// size is how many of the columns that are left the next chunk has. Where a column
+// takes long the last chunks are smaller and smaller, so that threads end together
+// (Polychronopoulos and Kuck, "Guided self-scheduling", 1987).
+func (t *s8Task) size(left int) int {
+	size := t.chunk
+	if t.a.Rows > directRows {
+		size = min(size, max(left/(2*t.e.threads*chunkUnit), 1)*chunkUnit)
+	}
+	return min(size, left)
 }
 
 // Do computes chunks until none is left. The next chunk is taken before the
@@ -130,11 +149,11 @@ func (t *s8Task) Do(thread, _ int) {
 	if t.a.Rows == 0 {
 		return
 	}
-	n0 := t.take()
+	n0, n1 := t.take()
 	for n0 >= 0 {
-		next := t.take()
-		t.columns(thread, n0, min(n0+t.chunk, t.w.N), next)
-		n0 = next
+		next, end := t.take()
+		t.columns(thread, n0, n1, next)
+		n0, n1 = next, end
 	}
 }
 
