@@ -64,7 +64,24 @@ func (s scope) decoder() *decoder {
 	c.norm, c.finalNorm = s.at("layernorm_embedding").optionalLayerNorm(c.d), s.at("layer_norm").optionalLayerNorm(c.d)
 	s.outputLayer(c)
 	s.alignment(c, heads)
+	c.chain()
 	return c
+}
+
+// chain tells the layers of a step which ones they are followed by.
+func (c *decoder) chain() {
+	var before *dense
+	for _, l := range c.layers {
+		for _, d := range []*dense{l.self.in, l.self.out, l.cross.in, l.cross.out, l.ffn.up, l.ffn.gate, l.ffn.down} {
+			if d == nil {
+				continue
+			}
+			if before != nil && before.s8 != nil && d.s8 != nil {
+				before.s8.Next = d.s8
+			}
+			before = d
+		}
+	}
 }
 
 // unsupportedLayers belong to model families that have other layer structures.

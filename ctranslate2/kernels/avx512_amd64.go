@@ -77,7 +77,7 @@ func rowSumsAVX512(dst []int32, rows []int8, k int) {
 	if k > len(row) {
 		row = bytes.Repeat(ones[:1], (k+63)&^63)
 	}
-	productsAVX512(dst, len(dst), QuantizedRows{Data: row, Rows: 1, K: k}, &S8Weights{N: len(dst), K: k, Data: rows, Comp: dst}, 0, len(dst), -1)
+	productsAVX512(dst, len(dst), QuantizedRows{Data: row, Rows: 1, K: k}, &S8Weights{N: len(dst), K: k, Data: rows, Comp: dst}, 0, len(dst), 0)
 }
 
 var avx512F32 = f32Kernels{

@@ -1,13 +1,11 @@
 package kernels
 
-import "unsafe"
-
 // cachedBytes is how much of the rows of activations stays in the first cache
 // while weights pass through it.
 const cachedBytes = 16 << 10
 
 // productsAVX512 multiplies straight from the stored weights.
-func productsAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int) {
+func productsAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {
 	switch {
 	case w.K == 0:
 		productsGeneric(c, ldc, a, w, n0, n1, next)
@@ -54,7 +52,7 @@ var tilesS8 = [...]struct {
 const lowestTile = 3
 
 // tilesAVX512 multiplies the rows of a by columns n0..n1.
-func tilesAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int) {
+func tilesAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {
 	k, tile := w.K, tilesS8[a.Rows]
 	n := n0
 	for ; n+tile.columns <= n1; n += tile.columns {
@@ -68,13 +66,4 @@ func tilesAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next
 func lookAhead(nr, k int) int {
 	const least = 6 << 10
 	return nr * ((least + nr*k - 1) / (nr * k))
-}
-
-// ahead is the address to prefetch: column n, or one of the next chunk's if n is
-// beyond this one's last. It is no pointer: it may lie past the end.
-func (w *S8Weights) ahead(n, n1, next int) uintptr {
-	if n >= n1 {
-		n = max(next, 0) + n - n1
-	}
-	return uintptr(unsafe.Pointer(ptr(w.Data))) + uintptr(n*w.K)
 }

@@ -16,7 +16,7 @@ var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, lines *int
 // blockedAVX512 multiplies the first rows, up to 16, by columns as they are
 // stored, which leaves these packed for the other rows, eight at a time. The
 // products of each block of rows go straight through the epilogue.
-func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []float32, ldo int) {
+func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	w, a := t.w, t.a
 	if w.N < panelColumns || w.K == 0 {
 		t.direct(c, n0, n1, next, out, ldo)
@@ -25,8 +25,8 @@ func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []fl
 	first := (a.Rows-1)%panelRows + panelRows + 1
 	lines, panel := ptr(int8s(pack)), ptr(int8s(pack[linesBytes:]))
 	for n := n0; n < n1; n += panelColumns {
-		block := s8Block{t, n0, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
-		block.columns(first, lines, panel, c, w.ahead(n+panelColumns, n1, next))
+		block := s8Block{t, n0, n1, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
+		block.columns(first, lines, panel, c, next)
 		block.finish(out, ldo, c, 0, first)
 		for r := first; r < a.Rows; r += panelRows {
 			panelS8(&a.Data[r*a.Stride], a.Stride, panel, (w.K+3)/4, &c[0], &w.Comp[block.p], address(out, r*ldo+n-n0), 4*ldo)
@@ -38,20 +38,22 @@ func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []fl
 // s8Block is a panel of columns of a product: width columns from n on, which are
 // among the panelColumns from p on.
 type s8Block struct {
-	t               *s8Task
-	n0, n, p, width int // n0 is the chunk's first
+	t                   *s8Task
+	n0, n1, n, p, width int // the chunk is columns n0..n1
 }
 
 // columns multiplies the first rows by the panel's columns, which it packs if
-// there are more rows, and fetches what lies at pf.
-func (b *s8Block) columns(rows int, lines, panel *int8, c []int32, pf uintptr) {
+// there are more rows. Meanwhile it fetches those that follow, at next behind the
+// chunk's last.
+func (b *s8Block) columns(rows int, lines, panel *int8, c []int32, next uintptr) {
+	const half = panelColumns / 2
 	a, w := b.t.a, b.t.w
 	if rows == a.Rows {
 		panel = nil
 	}
-	for half := 0; half < panelColumns; half += 16 {
-		p := b.p + half
-		columnsS8[rows](&a.Data[0], a.Stride, &w.Data[p*w.K], w.K, w.K, lines, panel, &c[half], &w.Comp[p], pf+uintptr(half*w.K))
+	for i := 0; i < panelColumns; i += half {
+		p := b.p + i
+		columnsS8[rows](&a.Data[0], a.Stride, &w.Data[p*w.K], w.K, w.K, lines, panel, &c[i], &w.Comp[p], w.ahead(b.n+i+half, b.n1, next))
 		if panel != nil {
 			panel = (*int8)(unsafe.Add(unsafe.Pointer(panel), 64))
 		}

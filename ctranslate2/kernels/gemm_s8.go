@@ -1,6 +1,9 @@
 package kernels
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // S8Weights is a matrix of int8 weights where it is stored: N rows of K bytes,
 // at any alignment. A weight's value is its byte over the scale of its row.
@@ -9,6 +12,24 @@ type S8Weights struct {
 	Data  []int8    // [N][K], only read
 	Scale []float32 // [N]
 	Comp  []int32   // [N] -128·Σ row: undoes the shift of the activations
+
+	// Next, if known, are the weights of the product that follows as a rule: while
+	// the last columns of this one are computed, its first are fetched.
+	Next *S8Weights
+}
+
+// address is where column n lies. It is no pointer: it may be past the end.
+func (w *S8Weights) address(n int) uintptr {
+	return uintptr(unsafe.Pointer(unsafe.SliceData(w.Data))) + uintptr(n*w.K)
+}
+
+// ahead is the address to prefetch: of column n, or if it is beyond n1 what lies as
+// far behind next, where the columns lie that are multiplied after these.
+func (w *S8Weights) ahead(n, n1 int, next uintptr) uintptr {
+	if n < n1 {
+		return w.address(n)
+	}
+	return next + uintptr((n-n1)*w.K)
 }
 
 // NewS8Weights returns the weights; Compensate must follow before their use.
@@ -46,13 +67,13 @@ type s8Kernels struct {
 	// quantizeRow shifts a row of activations to bytes and returns 1/scale.
 	quantizeRow func(dst []uint8, x []float32, truncate bool) float32
 	// products writes, for the rows of a and columns n0..n1 of w, the int32
-	// products to c [rows][ldc]. next is the first column of the thread's next
-	// chunk, to prefetch, or -1.
-	products func(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int)
+	// products to c [rows][ldc]. next is where the columns lie that the thread
+	// multiplies after these, to prefetch.
+	products func(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr)
 	// blocked computes columns n0..n1 of all rows, where these are many, into
 	// out: it reads each column once and hands the products to the epilogue
 	// while they are in the cache. c has room for 2·blockRows rows of products.
-	blocked func(t *s8Task, pack []byte, c []int32, n0, n1, next int, out []float32, ldo int)
+	blocked func(t *s8Task, pack []byte, c []int32, n0, n1 int, next uintptr, out []float32, ldo int)
 	// dequantizeRow is dst[j] = float(c[j])·inverse/scale[j] (+ bias[j]), at
 	// least 0 if relu, (+ residual[j]).
 	dequantizeRow func(dst []float32, c []int32, inverse float32, scale, bias, residual []float32, relu bool)
@@ -94,9 +115,10 @@ func (e *Executor) LinearS8To(sink ColumnSink, a *QuantizedRows, w *S8Weights, e
 func (e *Executor) linearS8(dst []float32, ldd int, sink ColumnSink, a *QuantizedRows, w *S8Weights, ep *Epilogue) {
 	t := &e.s8
 	t.e, t.a, t.w, t.ep, t.dst, t.ldd, t.sink = e, a, w, ep.orNone(), dst, ldd, sink
-	t.chunk = chunkColumns(w.N, w.K, a.Rows, e.threads)
-	t.next.Store(0)
-	e.Parallel(min(e.threads, (w.N+t.chunk-1)/t.chunk), t)
+	t.chunk = w.chunk(a.Rows, e.threads)
+	first := min(e.threads, (w.N+t.chunk-1)/t.chunk)
+	t.next.Store(int64(first * t.chunk))
+	e.Parallel(first, t)
 	t.a, t.w, t.ep, t.dst, t.sink = nil, nil, Epilogue{}, nil, nil
 }
 
@@ -116,6 +138,9 @@ func chunkColumns(n, k, m, threads int) int {
 	chunk = min(chunk, max((n+threads*4*chunkUnit-1)/(threads*4*chunkUnit), 1))
 	return min(chunk, most/chunkUnit) * chunkUnit
 }
+
+// chunk is chunkColumns for w.
+func (w *S8Weights) chunk(m, threads int) int { return chunkColumns(w.N, w.K, m, threads) }
 
 // take returns the columns of the next chunk, or none.
 func (t *s8Task) take() (n0, n1 int) {
@@ -143,22 +168,35 @@ func (t *s8Task) size(left int) int {
 	return min(size, left)
 }
 
-// Do computes chunks until none is left. The next chunk is taken before the
-// present one is computed, so that its weights can be fetched meanwhile.
-func (t *s8Task) Do(thread, _ int) {
+// Do computes chunk i and then others until none is left. The next chunk is taken
+// before the present one is computed, so that its weights can be fetched meanwhile.
+func (t *s8Task) Do(thread, i int) {
 	if t.a.Rows == 0 {
 		return
 	}
-	n0, n1 := t.take()
+	n0 := i * t.chunk
+	n1 := min(n0+t.chunk, t.w.N)
 	for n0 >= 0 {
 		next, end := t.take()
-		t.columns(thread, n0, n1, next)
+		t.columns(thread, n0, n1, t.following(thread, next))
 		n0, n1 = next, end
 	}
 }
 
+// following is where the columns lie that a thread multiplies next: those from n
+// on, or if that is less than 0 its first ones of the product that follows.
+func (t *s8Task) following(thread, n int) uintptr {
+	switch w := t.w.Next; {
+	case n >= 0:
+		return t.w.address(n)
+	case w != nil && w.N > 0:
+		return w.address(thread * w.chunk(t.a.Rows, t.e.threads) % w.N)
+	}
+	return t.w.address(0)
+}
+
 // columns computes columns n0..n1 of all rows and passes them on.
-func (t *s8Task) columns(thread, n0, n1, next int) {
+func (t *s8Task) columns(thread, n0, n1 int, next uintptr) {
 	m, width := t.a.Rows, n1-n0
 	out, ldo := t.dst, t.ldd
 	products := min(m, 2*blockRows) * t.chunk
@@ -192,7 +230,7 @@ func (t *s8Task) outFloats() int {
 const blockRows = 8
 
 // direct multiplies blocks of rows straight from the stored weights.
-func (t *s8Task) direct(c []int32, n0, n1, next int, out []float32, ldo int) {
+func (t *s8Task) direct(c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	ldc := t.chunk
 	for r := 0; r < t.a.Rows; r += blockRows {
 		block := t.a.rows(r, min(r+blockRows, t.a.Rows))
@@ -251,7 +289,7 @@ type singleS8 struct {
 }
 
 func (s *singleS8) dot(a *QuantizedRows, r int, w *S8Weights, n int, bias []float32) float32 {
-	active.s8.products(s.c[:], 1, a.rows(r, r+1), w, n, n+1, -1)
+	active.s8.products(s.c[:], 1, a.rows(r, r+1), w, n, n+1, w.address(n))
 	if bias != nil {
 		bias = bias[n : n+1]
 	}

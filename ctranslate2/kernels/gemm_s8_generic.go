@@ -7,7 +7,7 @@ var genericS8 = s8Kernels{
 	rowSums:       rowSumsGeneric,
 }
 
-func productsGeneric(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, _ int) {
+func productsGeneric(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, _ uintptr) {
 	for r := range a.Rows {
 		x := a.Data[r*a.Stride:][:a.K]
 		for n := n0; n < n1; n++ {

@@ -40,13 +40,13 @@ type vexTiles struct {
 
 var avx2Tiles = vexTiles{[]vexTile{avx2DotS8_1x4, avx2DotS8_2x4}, avx2DotS8_1x1, 16}
 
-func productsAVX2(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int) {
+func productsAVX2(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {
 	avx2Tiles.products(c, ldc, a, w, n0, n1, next)
 }
 
 // products takes some columns at a time for all rows, so that their weights
 // stay in the cache, while the next columns are fetched.
-func (v *vexTiles) products(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int) {
+func (v *vexTiles) products(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {
 	const nr = 4
 	k := w.K
 	if k < v.minimum {
@@ -59,12 +59,12 @@ func (v *vexTiles) products(c []int32, ldc int, a QuantizedRows, w *S8Weights, n
 		for r, rows := 0, 0; r < a.Rows; r += rows {
 			rows = v.height(a.Rows - r)
 			v.tiles[rows-1](&a.Data[r*a.Stride], a.Stride, &w.Data[n*k], k, k, &c[r*ldc+n-n0], 4*ldc, &w.Comp[n], pf)
-			pf = w.ahead(n, n1, n) // which is in the cache
+			pf = w.address(n) // which is in the cache
 		}
 	}
 	for ; n < n1; n++ {
 		for r := range a.Rows {
-			v.single(&a.Data[r*a.Stride], 0, &w.Data[n*k], 0, k, &c[r*ldc+n-n0], 0, &w.Comp[n], w.ahead(n, n1, n))
+			v.single(&a.Data[r*a.Stride], 0, &w.Data[n*k], 0, k, &c[r*ldc+n-n0], 0, &w.Comp[n], w.address(n))
 		}
 	}
 }

@@ -11,6 +11,6 @@ var avxVNNIS8 = s8Kernels{
 
 var avxVNNITiles = vexTiles{[]vexTile{vnniDotS8_1x4, vnniDotS8_2x4, vnniDotS8_3x4}, vnniDotS8_1x1, 32}
 
-func productsAVXVNNI(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int) {
+func productsAVXVNNI(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {
 	avxVNNITiles.products(c, ldc, a, w, n0, n1, next)
 }

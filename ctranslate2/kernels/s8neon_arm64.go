@@ -50,7 +50,7 @@ func quantizeRowNEON(dst []uint8, x []float32, truncate bool) float32 {
 
 // productsDotNEON takes four columns at a time for all rows, so that their
 // weights stay in the cache. The products are of signed bytes: they need no Comp.
-func productsDotNEON(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int) {
+func productsDotNEON(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {
 	k := w.K
 	if k < 16 {
 		productsGeneric(c, ldc, a, w, n0, n1, next)
@@ -68,7 +68,7 @@ func productsDotNEON(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, 
 }
 
 // productsMulNEON is productsDotNEON where only pairs of bytes can be multiplied.
-func productsMulNEON(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1, next int) {
+func productsMulNEON(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {
 	k := w.K
 	if k < 16 {
 		productsGeneric(c, ldc, a, w, n0, n1, next)

@@ -100,7 +100,8 @@ const leastColumnRows, mostColumnRows = 9, 16
 // shuffles and products run on different ports. Where panel is not nil it leaves
 // them there, 128 bytes for four of k, for panelS8. Strides are in bytes; ldc is
 // 128. The last k%64 bytes of b are read with a mask; a must be readable up to
-// the next multiple of 64. Meanwhile, for each 64 of k, 16 lines at pf are fetched.
+// the next multiple of 64. Meanwhile, for each 64 of k, 16 lines at pf are fetched,
+// one at a time: processors drop requests while many are under way.
 //
 // The lines of b, a power of two apart more often than not, would throw each
 // other out of the first cache between one piece and the next. So they are read
@@ -124,12 +125,10 @@ func columnsS8(mr int) {
 	b.limit(name+"_next", left)
 	for s := 0; s < 4; s++ {
 		b.copy4(mem{Base: ahead, Disp: 64 * s})
-		for u := 0; u < 4; u++ {
-			PREFETCHT1(mem{Base: pf, Disp: 256*s + 64*u})
-		}
 		groups := transpose4(mem{Base: lines, Disp: 4 * 64 * s})
 		storeGroups(fmt.Sprintf("%s_%d", name, s), groups, panel)
 		for u, g := range groups {
+			PREFETCHT1(mem{Base: pf, Disp: 256*s + 64*u})
 			for i := range acc {
 				v := ZMM()
 				VPBROADCASTD(at(as.row(i), 16*s+4*u), v)
