@@ -10,7 +10,8 @@ const panelRows = 8
 
 // columnsS8 are products with columns as they are stored, by rows.
 var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr){
-	9: columnsS8_9, columnsS8_10, columnsS8_11, columnsS8_12, columnsS8_13, columnsS8_14, columnsS8_15, columnsS8_16,
+	2: columnsS8_2, columnsS8_3, columnsS8_4, columnsS8_5, columnsS8_6, columnsS8_7, columnsS8_8, columnsS8_9,
+	columnsS8_10, columnsS8_11, columnsS8_12, columnsS8_13, columnsS8_14, columnsS8_15, columnsS8_16,
 }
 
 // blockedAVX512 multiplies the first rows, up to 16, by columns as they are
@@ -22,7 +23,10 @@ func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1 int, next uintptr, 
 		t.direct(c, n0, n1, next, out, ldo)
 		return
 	}
-	first := (a.Rows-1)%panelRows + panelRows + 1
+	first := a.Rows
+	if first >= len(columnsS8) {
+		first = (a.Rows-1)%panelRows + panelRows + 1
+	}
 	lines, panel := ptr(int8s(pack)), ptr(int8s(pack[linesBytes:]))
 	for n := n0; n < n1; n += panelColumns {
 		block := s8Block{t, n0, n1, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}

@@ -70,7 +70,7 @@ type s8Kernels struct {
 	// products to c [rows][ldc]. next is where the columns lie that the thread
 	// multiplies after these, to prefetch.
 	products func(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr)
-	// blocked computes columns n0..n1 of all rows, where these are many, into
+	// blocked computes columns n0..n1 of all rows, where there are several, into
 	// out: it reads each column once and hands the products to the epilogue
 	// while they are in the cache. c has room for 2·blockRows rows of products.
 	blocked func(t *s8Task, pack []byte, c []int32, n0, n1 int, next uintptr, out []float32, ldo int)
@@ -83,9 +83,8 @@ type s8Kernels struct {
 	coarse *coarseKernels
 }
 
-// directRows is the most rows that are multiplied straight from the stored
-// layout; more are worth packing panels for.
-const directRows = 8
+// fewRows is the most rows for which reading the weights takes the time.
+const fewRows = 8
 
 // s8Task is one product, cut into chunks of columns that threads take in turn.
 type s8Task struct {
@@ -131,7 +130,7 @@ const chunkUnit = 32
 // and reads faster in long runs; with many, the products should stay in the cache.
 func chunkColumns(n, k, m, threads int) int {
 	bytes, most := 2<<20, 2048
-	if m > directRows {
+	if m > fewRows {
 		bytes, most = 512<<10, 1024
 	}
 	chunk := max(bytes/max(k, 1)/chunkUnit, 1)
@@ -162,7 +161,7 @@ func (t *s8Task) take() (n0, n1 int) {
 // (Polychronopoulos and Kuck, "Guided self-scheduling", 1987).
 func (t *s8Task) size(left int) int {
 	size := t.chunk
-	if t.a.Rows > directRows {
+	if t.a.Rows > fewRows {
 		size = min(size, max(left/(2*t.e.threads*chunkUnit), 1)*chunkUnit)
 	}
 	return min(size, left)
@@ -207,7 +206,7 @@ func (t *s8Task) columns(thread, n0, n1 int, next uintptr) {
 	} else {
 		out = out[n0:]
 	}
-	if m > directRows && active.s8.blocked != nil {
+	if m > 1 && active.s8.blocked != nil {
 		active.s8.blocked(t, t.e.packs[thread].Grow(panelBytes(t.w.K)+linesBytes), c, n0, n1, next, out, ldo)
 	} else {
 		t.direct(c, n0, n1, next, out, ldo)

@@ -7,37 +7,10 @@ package kernels
 func spinPause()
 
 //go:noescape
-func dotS8_1x1(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
+func dotS8(a *uint8, b *int8, k int, c *int32, add *int32)
 
 //go:noescape
-func dotS8_3x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func dotS8_4x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func dotS8_5x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func dotS8_6x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func dotS8_7x3(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func dotS8_8x3(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
-
-//go:noescape
-func streamS8_1(a *uint8, lda int, b *int8, k int, n int, c *int32, ldc int, add *int32)
-
-//go:noescape
-func streamS8_2(a *uint8, lda int, b *int8, k int, n int, c *int32, ldc int, add *int32)
-
-//go:noescape
-func streamS8_3(a *uint8, lda int, b *int8, k int, n int, c *int32, ldc int, add *int32)
-
-//go:noescape
-func streamS8_4(a *uint8, lda int, b *int8, k int, n int, c *int32, ldc int, add *int32)
+func streamS8(a *uint8, b *int8, k int, n int, c *int32, add *int32)
 
 //go:noescape
 func packS8(b *int8, ldb int, k int, dst *int8, step int)
@@ -106,6 +79,27 @@ func coarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *fl
 
 //go:noescape
 func coarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
+
+//go:noescape
+func columnsS8_2(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func columnsS8_3(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func columnsS8_4(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func columnsS8_5(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func columnsS8_6(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func columnsS8_7(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func columnsS8_8(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
 
 //go:noescape
 func columnsS8_9(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)

@@ -10,12 +10,8 @@ import (
 func main() {
 	ConstraintExpr("amd64")
 	spinPause()
-	for _, t := range dotTiles {
-		dotS8(t[0], t[1])
-	}
-	for m := 1; m <= streamRows; m++ {
-		streamS8(m)
-	}
+	dotS8()
+	streamS8()
 	pack16()
 	coarseErrors()
 	coarseLevels()
