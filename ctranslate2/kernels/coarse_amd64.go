@@ -88,15 +88,22 @@ func coarseDotsAVX512(c []int32, ldc int, a []int8, lda, m int, panel []byte, de
 }
 
 // coarsePairs by rows.
-var coarsePairs = [...]func(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int){
+var coarsePairs = [...]func(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr){
 	1: coarsePairs_1, coarsePairs_2, coarsePairs_3, coarsePairs_4, coarsePairs_5, coarsePairs_6, coarsePairs_7, coarsePairs_8,
 }
+
+// pairsAhead is how far ahead of a panel's first product memory is fetched, in bytes.
+// The other blocks of rows, for which the panel is in the cache, fetch what lies
+// farther on, so that memory is busy all of the time. Panels lie one behind the other.
+const pairsAhead = 8 << 10
 
 func coarsePairsAVX512(c []int32, ldc int, a []int8, lda, m int, sums []int32, panel []byte, depth int) {
 	blocks := (m + blockRows - 1) / blockRows
 	height := (m + blocks - 1) / blocks
+	at := uintptr(unsafe.Pointer(ptr(panel)))
 	for r := 0; r < m; r += height {
-		coarsePairs[min(height, m-r)](&a[r*lda], lda, &sums[r], ptr(panel), depth/16, &c[r*ldc], 4*ldc)
+		ahead := pairsAhead + r*coarsePanelBytes(depth)/m
+		coarsePairs[min(height, m-r)](&a[r*lda], lda, &sums[r], ptr(panel), depth/16, &c[r*ldc], 4*ldc, at+uintptr(ahead))
 	}
 }
 
@@ -115,7 +122,7 @@ var noRow = func() (a [coarseDepth]int8) {
 func pairColumns(panel []byte, depth int) {
 	own, zero := int32s(panel[coarseColumns*depth/2:]), int32(0)
 	clear(own)
-	coarsePairs_1(&noRow[0], 0, &zero, ptr(panel), depth/16, ptr(own), 0)
+	coarsePairs_1(&noRow[0], 0, &zero, ptr(panel), depth/16, ptr(own), 0, 0)
 }
 
 // addsMore reports whether the processor adds in more places than it multiplies

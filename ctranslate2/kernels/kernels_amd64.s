@@ -749,18 +749,18 @@ TEXT ·coarseDots_1(SB), NOSPLIT, $0-48
 
 coarseDots_1_loop:
 	VMOVDQU32    (CX), Z5
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z5, Z6
 	VPANDD       Z0, Z5, Z5
 	VPANDD       Z0, Z6, Z6
+	PREFETCHT1   4096(CX)
 	VPBROADCASTD (AX), Z7
 	VPDPBUSD     Z7, Z5, Z1
 	VPDPBUSD     Z7, Z6, Z2
 	VMOVDQU32    64(CX), Z5
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z5, Z6
 	VPANDD       Z0, Z5, Z5
 	VPANDD       Z0, Z6, Z6
+	PREFETCHT1   4160(CX)
 	VPBROADCASTD 4(AX), Z7
 	VPDPBUSD     Z7, Z5, Z3
 	VPDPBUSD     Z7, Z6, Z4
@@ -776,9 +776,9 @@ coarseDots_1_loop:
 	VZEROUPPER
 	RET
 
-// func coarsePairs_1(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// func coarsePairs_1(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·coarsePairs_1(SB), NOSPLIT, $0-56
+TEXT ·coarsePairs_1(SB), NOSPLIT, $0-64
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+24(FP), CX
 	MOVQ         n+32(FP), DX
@@ -786,28 +786,29 @@ TEXT ·coarsePairs_1(SB), NOSPLIT, $0-56
 	VPBROADCASTD BX, Z0
 	VPXORD       Z1, Z1, Z1
 	VPXORD       Z2, Z2, Z2
+	MOVQ         pf+56(FP), BX
 
 coarsePairs_1_loop:
 	VMOVDQU32    (CX), Z3
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z3, Z4
 	VPANDD       Z0, Z3, Z3
 	VPANDD       Z0, Z4, Z4
 	VMOVDQU32    64(CX), Z5
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z5, Z6
 	VPANDD       Z0, Z5, Z5
 	VPANDD       Z0, Z6, Z6
 	VMOVDQU32    128(CX), Z7
-	PREFETCHT1   4224(CX)
 	VPSRLW       $0x04, Z7, Z8
 	VPANDD       Z0, Z7, Z7
 	VPANDD       Z0, Z8, Z8
 	VMOVDQU32    192(CX), Z9
-	PREFETCHT1   4288(CX)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z0, Z9, Z9
 	VPANDD       Z0, Z10, Z10
+	PREFETCHT1   (BX)
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
 	VPBROADCASTD (AX), Z11
 	VPBROADCASTD 4(AX), Z12
 	VPADDB       Z11, Z5, Z5
@@ -823,6 +824,7 @@ coarsePairs_1_loop:
 	VPDPBUSD     Z3, Z9, Z1
 	VPDPBUSD     Z3, Z10, Z2
 	ADDQ         $+256, CX
+	ADDQ         $+256, BX
 	ADDQ         $+16, AX
 	DECQ         DX
 	JNZ          coarsePairs_1_loop
@@ -859,10 +861,10 @@ TEXT ·coarseDots_2(SB), NOSPLIT, $0-48
 
 coarseDots_2_loop:
 	VMOVDQU32    (CX), Z9
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z0, Z9, Z9
 	VPANDD       Z0, Z10, Z10
+	PREFETCHT1   4096(CX)
 	VPBROADCASTD (AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
 	VPDPBUSD     Z11, Z10, Z2
@@ -870,10 +872,10 @@ coarseDots_2_loop:
 	VPDPBUSD     Z11, Z9, Z3
 	VPDPBUSD     Z11, Z10, Z4
 	VMOVDQU32    64(CX), Z9
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z0, Z9, Z9
 	VPANDD       Z0, Z10, Z10
+	PREFETCHT1   4160(CX)
 	VPBROADCASTD 4(AX), Z11
 	VPDPBUSD     Z11, Z9, Z5
 	VPDPBUSD     Z11, Z10, Z6
@@ -897,9 +899,9 @@ coarseDots_2_loop:
 	VZEROUPPER
 	RET
 
-// func coarsePairs_2(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// func coarsePairs_2(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·coarsePairs_2(SB), NOSPLIT, $0-56
+TEXT ·coarsePairs_2(SB), NOSPLIT, $0-64
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+24(FP), CX
 	MOVQ         n+32(FP), DX
@@ -910,28 +912,27 @@ TEXT ·coarsePairs_2(SB), NOSPLIT, $0-56
 	VPXORD       Z2, Z2, Z2
 	VPXORD       Z3, Z3, Z3
 	VPXORD       Z4, Z4, Z4
+	MOVQ         pf+56(FP), SI
 
 coarsePairs_2_loop:
 	VMOVDQU32    (CX), Z5
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z5, Z6
 	VPANDD       Z0, Z5, Z5
 	VPANDD       Z0, Z6, Z6
 	VMOVDQU32    64(CX), Z7
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z7, Z8
 	VPANDD       Z0, Z7, Z7
 	VPANDD       Z0, Z8, Z8
 	VMOVDQU32    128(CX), Z9
-	PREFETCHT1   4224(CX)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z0, Z9, Z9
 	VPANDD       Z0, Z10, Z10
 	VMOVDQU32    192(CX), Z11
-	PREFETCHT1   4288(CX)
 	VPSRLW       $0x04, Z11, Z12
 	VPANDD       Z0, Z11, Z11
 	VPANDD       Z0, Z12, Z12
+	PREFETCHT1   (SI)
+	PREFETCHT1   64(SI)
 	VPBROADCASTD (AX), Z13
 	VPBROADCASTD 4(AX), Z14
 	VPADDB       Z13, Z7, Z15
@@ -946,6 +947,8 @@ coarsePairs_2_loop:
 	VPBROADCASTD 12(AX), Z13
 	VPDPBUSD     Z13, Z11, Z1
 	VPDPBUSD     Z13, Z12, Z2
+	PREFETCHT1   128(SI)
+	PREFETCHT1   192(SI)
 	VPBROADCASTD (AX)(BX*1), Z13
 	VPBROADCASTD 4(AX)(BX*1), Z14
 	VPADDB       Z13, Z7, Z7
@@ -961,6 +964,7 @@ coarsePairs_2_loop:
 	VPDPBUSD     Z5, Z11, Z3
 	VPDPBUSD     Z5, Z12, Z4
 	ADDQ         $+256, CX
+	ADDQ         $+256, SI
 	ADDQ         $+16, AX
 	DECQ         DX
 	JNZ          coarsePairs_2_loop
@@ -1008,10 +1012,10 @@ TEXT ·coarseDots_3(SB), NOSPLIT, $0-48
 
 coarseDots_3_loop:
 	VMOVDQU32    (CX), Z13
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z13, Z14
 	VPANDD       Z0, Z13, Z13
 	VPANDD       Z0, Z14, Z14
+	PREFETCHT1   4096(CX)
 	VPBROADCASTD (AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
 	VPDPBUSD     Z15, Z14, Z2
@@ -1022,10 +1026,10 @@ coarseDots_3_loop:
 	VPDPBUSD     Z15, Z13, Z5
 	VPDPBUSD     Z15, Z14, Z6
 	VMOVDQU32    64(CX), Z13
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z13, Z14
 	VPANDD       Z0, Z13, Z13
 	VPANDD       Z0, Z14, Z14
+	PREFETCHT1   4160(CX)
 	VPBROADCASTD 4(AX), Z15
 	VPDPBUSD     Z15, Z13, Z7
 	VPDPBUSD     Z15, Z14, Z8
@@ -1057,9 +1061,9 @@ coarseDots_3_loop:
 	VZEROUPPER
 	RET
 
-// func coarsePairs_3(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// func coarsePairs_3(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·coarsePairs_3(SB), NOSPLIT, $0-56
+TEXT ·coarsePairs_3(SB), NOSPLIT, $0-64
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+24(FP), CX
 	MOVQ         n+32(FP), DX
@@ -1072,28 +1076,26 @@ TEXT ·coarsePairs_3(SB), NOSPLIT, $0-56
 	VPXORD       Z4, Z4, Z4
 	VPXORD       Z5, Z5, Z5
 	VPXORD       Z6, Z6, Z6
+	MOVQ         pf+56(FP), SI
 
 coarsePairs_3_loop:
 	VMOVDQU32    (CX), Z7
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z7, Z8
 	VPANDD       Z0, Z7, Z7
 	VPANDD       Z0, Z8, Z8
 	VMOVDQU32    64(CX), Z9
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z0, Z9, Z9
 	VPANDD       Z0, Z10, Z10
 	VMOVDQU32    128(CX), Z11
-	PREFETCHT1   4224(CX)
 	VPSRLW       $0x04, Z11, Z12
 	VPANDD       Z0, Z11, Z11
 	VPANDD       Z0, Z12, Z12
 	VMOVDQU32    192(CX), Z13
-	PREFETCHT1   4288(CX)
 	VPSRLW       $0x04, Z13, Z14
 	VPANDD       Z0, Z13, Z13
 	VPANDD       Z0, Z14, Z14
+	PREFETCHT1   (SI)
 	VPBROADCASTD (AX), Z15
 	VPBROADCASTD 4(AX), Z16
 	VPADDB       Z15, Z9, Z17
@@ -1108,6 +1110,7 @@ coarsePairs_3_loop:
 	VPBROADCASTD 12(AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
 	VPDPBUSD     Z15, Z14, Z2
+	PREFETCHT1   64(SI)
 	VPBROADCASTD (AX)(BX*1), Z15
 	VPBROADCASTD 4(AX)(BX*1), Z16
 	VPADDB       Z15, Z9, Z17
@@ -1122,6 +1125,8 @@ coarsePairs_3_loop:
 	VPBROADCASTD 12(AX)(BX*1), Z15
 	VPDPBUSD     Z15, Z13, Z3
 	VPDPBUSD     Z15, Z14, Z4
+	PREFETCHT1   128(SI)
+	PREFETCHT1   192(SI)
 	VPBROADCASTD (AX)(BX*2), Z15
 	VPBROADCASTD 4(AX)(BX*2), Z16
 	VPADDB       Z15, Z9, Z9
@@ -1137,6 +1142,7 @@ coarsePairs_3_loop:
 	VPDPBUSD     Z7, Z13, Z5
 	VPDPBUSD     Z7, Z14, Z6
 	ADDQ         $+256, CX
+	ADDQ         $+256, SI
 	ADDQ         $+16, AX
 	DECQ         DX
 	JNZ          coarsePairs_3_loop
@@ -1189,10 +1195,10 @@ TEXT ·coarseDots_4(SB), NOSPLIT, $0-48
 
 coarseDots_4_loop:
 	VMOVDQU32    (CX), Z9
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z0, Z9, Z9
 	VPANDD       Z0, Z10, Z10
+	PREFETCHT1   4096(CX)
 	VPBROADCASTD (AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
 	VPDPBUSD     Z11, Z10, Z2
@@ -1206,10 +1212,10 @@ coarseDots_4_loop:
 	VPDPBUSD     Z11, Z9, Z7
 	VPDPBUSD     Z11, Z10, Z8
 	VMOVDQU32    64(CX), Z9
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z0, Z9, Z9
 	VPANDD       Z0, Z10, Z10
+	PREFETCHT1   4160(CX)
 	VPBROADCASTD 4(AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
 	VPDPBUSD     Z11, Z10, Z2
@@ -1242,9 +1248,9 @@ coarseDots_4_loop:
 	VZEROUPPER
 	RET
 
-// func coarsePairs_4(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// func coarsePairs_4(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·coarsePairs_4(SB), NOSPLIT, $0-56
+TEXT ·coarsePairs_4(SB), NOSPLIT, $0-64
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+24(FP), CX
 	MOVQ         n+32(FP), DX
@@ -1261,28 +1267,26 @@ TEXT ·coarsePairs_4(SB), NOSPLIT, $0-56
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
+	MOVQ         pf+56(FP), DI
 
 coarsePairs_4_loop:
 	VMOVDQU32    (CX), Z9
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z0, Z9, Z9
 	VPANDD       Z0, Z10, Z10
 	VMOVDQU32    64(CX), Z11
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z11, Z12
 	VPANDD       Z0, Z11, Z11
 	VPANDD       Z0, Z12, Z12
 	VMOVDQU32    128(CX), Z13
-	PREFETCHT1   4224(CX)
 	VPSRLW       $0x04, Z13, Z14
 	VPANDD       Z0, Z13, Z13
 	VPANDD       Z0, Z14, Z14
 	VMOVDQU32    192(CX), Z15
-	PREFETCHT1   4288(CX)
 	VPSRLW       $0x04, Z15, Z16
 	VPANDD       Z0, Z15, Z15
 	VPANDD       Z0, Z16, Z16
+	PREFETCHT1   (DI)
 	VPBROADCASTD (AX), Z17
 	VPBROADCASTD 4(AX), Z18
 	VPADDB       Z17, Z11, Z19
@@ -1297,6 +1301,7 @@ coarsePairs_4_loop:
 	VPBROADCASTD 12(AX), Z17
 	VPDPBUSD     Z17, Z15, Z1
 	VPDPBUSD     Z17, Z16, Z2
+	PREFETCHT1   64(DI)
 	VPBROADCASTD (AX)(BX*1), Z17
 	VPBROADCASTD 4(AX)(BX*1), Z18
 	VPADDB       Z17, Z11, Z19
@@ -1311,6 +1316,7 @@ coarsePairs_4_loop:
 	VPBROADCASTD 12(AX)(BX*1), Z17
 	VPDPBUSD     Z17, Z15, Z3
 	VPDPBUSD     Z17, Z16, Z4
+	PREFETCHT1   128(DI)
 	VPBROADCASTD (AX)(BX*2), Z17
 	VPBROADCASTD 4(AX)(BX*2), Z18
 	VPADDB       Z17, Z11, Z19
@@ -1325,6 +1331,7 @@ coarsePairs_4_loop:
 	VPBROADCASTD 12(AX)(BX*2), Z17
 	VPDPBUSD     Z17, Z15, Z5
 	VPDPBUSD     Z17, Z16, Z6
+	PREFETCHT1   192(DI)
 	VPBROADCASTD (SI), Z17
 	VPBROADCASTD 4(SI), Z18
 	VPADDB       Z17, Z11, Z11
@@ -1340,6 +1347,7 @@ coarsePairs_4_loop:
 	VPDPBUSD     Z9, Z15, Z7
 	VPDPBUSD     Z9, Z16, Z8
 	ADDQ         $+256, CX
+	ADDQ         $+256, DI
 	ADDQ         $+16, AX
 	ADDQ         $+16, SI
 	DECQ         DX
@@ -1402,10 +1410,10 @@ TEXT ·coarseDots_5(SB), NOSPLIT, $0-48
 
 coarseDots_5_loop:
 	VMOVDQU32    (CX), Z11
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z11, Z12
 	VPANDD       Z0, Z11, Z11
 	VPANDD       Z0, Z12, Z12
+	PREFETCHT1   4096(CX)
 	VPBROADCASTD (AX), Z13
 	VPDPBUSD     Z13, Z11, Z1
 	VPDPBUSD     Z13, Z12, Z2
@@ -1422,10 +1430,10 @@ coarseDots_5_loop:
 	VPDPBUSD     Z13, Z11, Z9
 	VPDPBUSD     Z13, Z12, Z10
 	VMOVDQU32    64(CX), Z11
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z11, Z12
 	VPANDD       Z0, Z11, Z11
 	VPANDD       Z0, Z12, Z12
+	PREFETCHT1   4160(CX)
 	VPBROADCASTD 4(AX), Z13
 	VPDPBUSD     Z13, Z11, Z1
 	VPDPBUSD     Z13, Z12, Z2
@@ -1464,9 +1472,9 @@ coarseDots_5_loop:
 	VZEROUPPER
 	RET
 
-// func coarsePairs_5(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// func coarsePairs_5(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·coarsePairs_5(SB), NOSPLIT, $0-56
+TEXT ·coarsePairs_5(SB), NOSPLIT, $0-64
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+24(FP), CX
 	MOVQ         n+32(FP), DX
@@ -1485,25 +1493,22 @@ TEXT ·coarsePairs_5(SB), NOSPLIT, $0-56
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
+	MOVQ         pf+56(FP), DI
 
 coarsePairs_5_loop:
 	VMOVDQU32    (CX), Z11
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z11, Z12
 	VPANDD       Z0, Z11, Z11
 	VPANDD       Z0, Z12, Z12
 	VMOVDQU32    64(CX), Z13
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z13, Z14
 	VPANDD       Z0, Z13, Z13
 	VPANDD       Z0, Z14, Z14
 	VMOVDQU32    128(CX), Z15
-	PREFETCHT1   4224(CX)
 	VPSRLW       $0x04, Z15, Z16
 	VPANDD       Z0, Z15, Z15
 	VPANDD       Z0, Z16, Z16
 	VMOVDQU32    192(CX), Z17
-	PREFETCHT1   4288(CX)
 	VPSRLW       $0x04, Z17, Z18
 	VPANDD       Z0, Z17, Z17
 	VPANDD       Z0, Z18, Z18
@@ -1521,6 +1526,7 @@ coarsePairs_5_loop:
 	VPBROADCASTD 12(AX), Z19
 	VPDPBUSD     Z19, Z17, Z1
 	VPDPBUSD     Z19, Z18, Z2
+	PREFETCHT1   (DI)
 	VPBROADCASTD (AX)(BX*1), Z19
 	VPBROADCASTD 4(AX)(BX*1), Z20
 	VPADDB       Z19, Z13, Z21
@@ -1535,6 +1541,7 @@ coarsePairs_5_loop:
 	VPBROADCASTD 12(AX)(BX*1), Z19
 	VPDPBUSD     Z19, Z17, Z3
 	VPDPBUSD     Z19, Z18, Z4
+	PREFETCHT1   64(DI)
 	VPBROADCASTD (AX)(BX*2), Z19
 	VPBROADCASTD 4(AX)(BX*2), Z20
 	VPADDB       Z19, Z13, Z21
@@ -1549,6 +1556,7 @@ coarsePairs_5_loop:
 	VPBROADCASTD 12(AX)(BX*2), Z19
 	VPDPBUSD     Z19, Z17, Z5
 	VPDPBUSD     Z19, Z18, Z6
+	PREFETCHT1   128(DI)
 	VPBROADCASTD (SI), Z19
 	VPBROADCASTD 4(SI), Z20
 	VPADDB       Z19, Z13, Z21
@@ -1563,6 +1571,7 @@ coarsePairs_5_loop:
 	VPBROADCASTD 12(SI), Z19
 	VPDPBUSD     Z19, Z17, Z7
 	VPDPBUSD     Z19, Z18, Z8
+	PREFETCHT1   192(DI)
 	VPBROADCASTD (SI)(BX*1), Z19
 	VPBROADCASTD 4(SI)(BX*1), Z20
 	VPADDB       Z19, Z13, Z13
@@ -1578,6 +1587,7 @@ coarsePairs_5_loop:
 	VPDPBUSD     Z11, Z17, Z9
 	VPDPBUSD     Z11, Z18, Z10
 	ADDQ         $+256, CX
+	ADDQ         $+256, DI
 	ADDQ         $+16, AX
 	ADDQ         $+16, SI
 	DECQ         DX
@@ -1649,10 +1659,10 @@ TEXT ·coarseDots_6(SB), NOSPLIT, $0-48
 
 coarseDots_6_loop:
 	VMOVDQU32    (CX), Z13
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z13, Z14
 	VPANDD       Z0, Z13, Z13
 	VPANDD       Z0, Z14, Z14
+	PREFETCHT1   4096(CX)
 	VPBROADCASTD (AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
 	VPDPBUSD     Z15, Z14, Z2
@@ -1672,10 +1682,10 @@ coarseDots_6_loop:
 	VPDPBUSD     Z15, Z13, Z11
 	VPDPBUSD     Z15, Z14, Z12
 	VMOVDQU32    64(CX), Z13
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z13, Z14
 	VPANDD       Z0, Z13, Z13
 	VPANDD       Z0, Z14, Z14
+	PREFETCHT1   4160(CX)
 	VPBROADCASTD 4(AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
 	VPDPBUSD     Z15, Z14, Z2
@@ -1720,9 +1730,9 @@ coarseDots_6_loop:
 	VZEROUPPER
 	RET
 
-// func coarsePairs_6(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// func coarsePairs_6(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·coarsePairs_6(SB), NOSPLIT, $0-56
+TEXT ·coarsePairs_6(SB), NOSPLIT, $0-64
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+24(FP), CX
 	MOVQ         n+32(FP), DX
@@ -1743,25 +1753,22 @@ TEXT ·coarsePairs_6(SB), NOSPLIT, $0-56
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
+	MOVQ         pf+56(FP), DI
 
 coarsePairs_6_loop:
 	VMOVDQU32    (CX), Z13
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z13, Z14
 	VPANDD       Z0, Z13, Z13
 	VPANDD       Z0, Z14, Z14
 	VMOVDQU32    64(CX), Z15
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z15, Z16
 	VPANDD       Z0, Z15, Z15
 	VPANDD       Z0, Z16, Z16
 	VMOVDQU32    128(CX), Z17
-	PREFETCHT1   4224(CX)
 	VPSRLW       $0x04, Z17, Z18
 	VPANDD       Z0, Z17, Z17
 	VPANDD       Z0, Z18, Z18
 	VMOVDQU32    192(CX), Z19
-	PREFETCHT1   4288(CX)
 	VPSRLW       $0x04, Z19, Z20
 	VPANDD       Z0, Z19, Z19
 	VPANDD       Z0, Z20, Z20
@@ -1779,6 +1786,7 @@ coarsePairs_6_loop:
 	VPBROADCASTD 12(AX), Z21
 	VPDPBUSD     Z21, Z19, Z1
 	VPDPBUSD     Z21, Z20, Z2
+	PREFETCHT1   (DI)
 	VPBROADCASTD (AX)(BX*1), Z21
 	VPBROADCASTD 4(AX)(BX*1), Z22
 	VPADDB       Z21, Z15, Z23
@@ -1793,6 +1801,7 @@ coarsePairs_6_loop:
 	VPBROADCASTD 12(AX)(BX*1), Z21
 	VPDPBUSD     Z21, Z19, Z3
 	VPDPBUSD     Z21, Z20, Z4
+	PREFETCHT1   64(DI)
 	VPBROADCASTD (AX)(BX*2), Z21
 	VPBROADCASTD 4(AX)(BX*2), Z22
 	VPADDB       Z21, Z15, Z23
@@ -1821,6 +1830,7 @@ coarsePairs_6_loop:
 	VPBROADCASTD 12(SI), Z21
 	VPDPBUSD     Z21, Z19, Z7
 	VPDPBUSD     Z21, Z20, Z8
+	PREFETCHT1   128(DI)
 	VPBROADCASTD (SI)(BX*1), Z21
 	VPBROADCASTD 4(SI)(BX*1), Z22
 	VPADDB       Z21, Z15, Z23
@@ -1835,6 +1845,7 @@ coarsePairs_6_loop:
 	VPBROADCASTD 12(SI)(BX*1), Z21
 	VPDPBUSD     Z21, Z19, Z9
 	VPDPBUSD     Z21, Z20, Z10
+	PREFETCHT1   192(DI)
 	VPBROADCASTD (SI)(BX*2), Z21
 	VPBROADCASTD 4(SI)(BX*2), Z22
 	VPADDB       Z21, Z15, Z15
@@ -1850,6 +1861,7 @@ coarsePairs_6_loop:
 	VPDPBUSD     Z13, Z19, Z11
 	VPDPBUSD     Z13, Z20, Z12
 	ADDQ         $+256, CX
+	ADDQ         $+256, DI
 	ADDQ         $+16, AX
 	ADDQ         $+16, SI
 	DECQ         DX
@@ -1932,10 +1944,10 @@ TEXT ·coarseDots_7(SB), NOSPLIT, $0-48
 
 coarseDots_7_loop:
 	VMOVDQU32    (CX), Z15
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z15, Z16
 	VPANDD       Z0, Z15, Z15
 	VPANDD       Z0, Z16, Z16
+	PREFETCHT1   4096(CX)
 	VPBROADCASTD (AX), Z17
 	VPDPBUSD     Z17, Z15, Z1
 	VPDPBUSD     Z17, Z16, Z2
@@ -1958,10 +1970,10 @@ coarseDots_7_loop:
 	VPDPBUSD     Z17, Z15, Z13
 	VPDPBUSD     Z17, Z16, Z14
 	VMOVDQU32    64(CX), Z15
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z15, Z16
 	VPANDD       Z0, Z15, Z15
 	VPANDD       Z0, Z16, Z16
+	PREFETCHT1   4160(CX)
 	VPBROADCASTD 4(AX), Z17
 	VPDPBUSD     Z17, Z15, Z1
 	VPDPBUSD     Z17, Z16, Z2
@@ -2013,9 +2025,9 @@ coarseDots_7_loop:
 	VZEROUPPER
 	RET
 
-// func coarsePairs_7(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// func coarsePairs_7(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·coarsePairs_7(SB), NOSPLIT, $0-56
+TEXT ·coarsePairs_7(SB), NOSPLIT, $0-64
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+24(FP), CX
 	MOVQ         n+32(FP), DX
@@ -2040,25 +2052,22 @@ TEXT ·coarsePairs_7(SB), NOSPLIT, $0-56
 	VPXORD       Z12, Z12, Z12
 	VPXORD       Z13, Z13, Z13
 	VPXORD       Z14, Z14, Z14
+	MOVQ         pf+56(FP), R8
 
 coarsePairs_7_loop:
 	VMOVDQU32    (CX), Z15
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z15, Z16
 	VPANDD       Z0, Z15, Z15
 	VPANDD       Z0, Z16, Z16
 	VMOVDQU32    64(CX), Z17
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z17, Z18
 	VPANDD       Z0, Z17, Z17
 	VPANDD       Z0, Z18, Z18
 	VMOVDQU32    128(CX), Z19
-	PREFETCHT1   4224(CX)
 	VPSRLW       $0x04, Z19, Z20
 	VPANDD       Z0, Z19, Z19
 	VPANDD       Z0, Z20, Z20
 	VMOVDQU32    192(CX), Z21
-	PREFETCHT1   4288(CX)
 	VPSRLW       $0x04, Z21, Z22
 	VPANDD       Z0, Z21, Z21
 	VPANDD       Z0, Z22, Z22
@@ -2076,6 +2085,7 @@ coarsePairs_7_loop:
 	VPBROADCASTD 12(AX), Z23
 	VPDPBUSD     Z23, Z21, Z1
 	VPDPBUSD     Z23, Z22, Z2
+	PREFETCHT1   (R8)
 	VPBROADCASTD (AX)(BX*1), Z23
 	VPBROADCASTD 4(AX)(BX*1), Z24
 	VPADDB       Z23, Z17, Z25
@@ -2104,6 +2114,7 @@ coarsePairs_7_loop:
 	VPBROADCASTD 12(AX)(BX*2), Z23
 	VPDPBUSD     Z23, Z21, Z5
 	VPDPBUSD     Z23, Z22, Z6
+	PREFETCHT1   64(R8)
 	VPBROADCASTD (SI), Z23
 	VPBROADCASTD 4(SI), Z24
 	VPADDB       Z23, Z17, Z25
@@ -2132,6 +2143,7 @@ coarsePairs_7_loop:
 	VPBROADCASTD 12(SI)(BX*1), Z23
 	VPDPBUSD     Z23, Z21, Z9
 	VPDPBUSD     Z23, Z22, Z10
+	PREFETCHT1   128(R8)
 	VPBROADCASTD (SI)(BX*2), Z23
 	VPBROADCASTD 4(SI)(BX*2), Z24
 	VPADDB       Z23, Z17, Z25
@@ -2146,6 +2158,7 @@ coarsePairs_7_loop:
 	VPBROADCASTD 12(SI)(BX*2), Z23
 	VPDPBUSD     Z23, Z21, Z11
 	VPDPBUSD     Z23, Z22, Z12
+	PREFETCHT1   192(R8)
 	VPBROADCASTD (DI), Z23
 	VPBROADCASTD 4(DI), Z24
 	VPADDB       Z23, Z17, Z17
@@ -2161,6 +2174,7 @@ coarsePairs_7_loop:
 	VPDPBUSD     Z15, Z21, Z13
 	VPDPBUSD     Z15, Z22, Z14
 	ADDQ         $+256, CX
+	ADDQ         $+256, R8
 	ADDQ         $+16, AX
 	ADDQ         $+16, SI
 	ADDQ         $+16, DI
@@ -2253,10 +2267,10 @@ TEXT ·coarseDots_8(SB), NOSPLIT, $0-48
 
 coarseDots_8_loop:
 	VMOVDQU32    (CX), Z17
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z17, Z18
 	VPANDD       Z0, Z17, Z17
 	VPANDD       Z0, Z18, Z18
+	PREFETCHT1   4096(CX)
 	VPBROADCASTD (AX), Z19
 	VPDPBUSD     Z19, Z17, Z1
 	VPDPBUSD     Z19, Z18, Z2
@@ -2282,10 +2296,10 @@ coarseDots_8_loop:
 	VPDPBUSD     Z19, Z17, Z15
 	VPDPBUSD     Z19, Z18, Z16
 	VMOVDQU32    64(CX), Z17
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z17, Z18
 	VPANDD       Z0, Z17, Z17
 	VPANDD       Z0, Z18, Z18
+	PREFETCHT1   4160(CX)
 	VPBROADCASTD 4(AX), Z19
 	VPDPBUSD     Z19, Z17, Z1
 	VPDPBUSD     Z19, Z18, Z2
@@ -2343,9 +2357,9 @@ coarseDots_8_loop:
 	VZEROUPPER
 	RET
 
-// func coarsePairs_8(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+// func coarsePairs_8(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·coarsePairs_8(SB), NOSPLIT, $0-56
+TEXT ·coarsePairs_8(SB), NOSPLIT, $0-64
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+24(FP), CX
 	MOVQ         n+32(FP), DX
@@ -2372,25 +2386,22 @@ TEXT ·coarsePairs_8(SB), NOSPLIT, $0-56
 	VPXORD       Z14, Z14, Z14
 	VPXORD       Z15, Z15, Z15
 	VPXORD       Z16, Z16, Z16
+	MOVQ         pf+56(FP), R8
 
 coarsePairs_8_loop:
 	VMOVDQU32    (CX), Z17
-	PREFETCHT1   4096(CX)
 	VPSRLW       $0x04, Z17, Z18
 	VPANDD       Z0, Z17, Z17
 	VPANDD       Z0, Z18, Z18
 	VMOVDQU32    64(CX), Z19
-	PREFETCHT1   4160(CX)
 	VPSRLW       $0x04, Z19, Z20
 	VPANDD       Z0, Z19, Z19
 	VPANDD       Z0, Z20, Z20
 	VMOVDQU32    128(CX), Z21
-	PREFETCHT1   4224(CX)
 	VPSRLW       $0x04, Z21, Z22
 	VPANDD       Z0, Z21, Z21
 	VPANDD       Z0, Z22, Z22
 	VMOVDQU32    192(CX), Z23
-	PREFETCHT1   4288(CX)
 	VPSRLW       $0x04, Z23, Z24
 	VPANDD       Z0, Z23, Z23
 	VPANDD       Z0, Z24, Z24
@@ -2408,6 +2419,7 @@ coarsePairs_8_loop:
 	VPBROADCASTD 12(AX), Z25
 	VPDPBUSD     Z25, Z23, Z1
 	VPDPBUSD     Z25, Z24, Z2
+	PREFETCHT1   (R8)
 	VPBROADCASTD (AX)(BX*1), Z25
 	VPBROADCASTD 4(AX)(BX*1), Z26
 	VPADDB       Z25, Z19, Z27
@@ -2436,6 +2448,7 @@ coarsePairs_8_loop:
 	VPBROADCASTD 12(AX)(BX*2), Z25
 	VPDPBUSD     Z25, Z23, Z5
 	VPDPBUSD     Z25, Z24, Z6
+	PREFETCHT1   64(R8)
 	VPBROADCASTD (SI), Z25
 	VPBROADCASTD 4(SI), Z26
 	VPADDB       Z25, Z19, Z27
@@ -2464,6 +2477,7 @@ coarsePairs_8_loop:
 	VPBROADCASTD 12(SI)(BX*1), Z25
 	VPDPBUSD     Z25, Z23, Z9
 	VPDPBUSD     Z25, Z24, Z10
+	PREFETCHT1   128(R8)
 	VPBROADCASTD (SI)(BX*2), Z25
 	VPBROADCASTD 4(SI)(BX*2), Z26
 	VPADDB       Z25, Z19, Z27
@@ -2492,6 +2506,7 @@ coarsePairs_8_loop:
 	VPBROADCASTD 12(DI), Z25
 	VPDPBUSD     Z25, Z23, Z13
 	VPDPBUSD     Z25, Z24, Z14
+	PREFETCHT1   192(R8)
 	VPBROADCASTD (DI)(BX*1), Z25
 	VPBROADCASTD 4(DI)(BX*1), Z26
 	VPADDB       Z25, Z19, Z19
@@ -2507,6 +2522,7 @@ coarsePairs_8_loop:
 	VPDPBUSD     Z17, Z23, Z15
 	VPDPBUSD     Z17, Z24, Z16
 	ADDQ         $+256, CX
+	ADDQ         $+256, R8
 	ADDQ         $+16, AX
 	ADDQ         $+16, SI
 	ADDQ         $+16, DI

@@ -28,49 +28,49 @@ func coarseMerge(dst *byte, src *int8, n int)
 func coarseDots_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
-func coarsePairs_1(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+func coarsePairs_1(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
-func coarsePairs_2(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+func coarsePairs_2(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarseDots_3(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
-func coarsePairs_3(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+func coarsePairs_3(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarseDots_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
-func coarsePairs_4(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+func coarsePairs_4(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarseDots_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
-func coarsePairs_5(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+func coarsePairs_5(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarseDots_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
-func coarsePairs_6(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+func coarsePairs_6(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarseDots_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
-func coarsePairs_7(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+func coarsePairs_7(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarseDots_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
-func coarsePairs_8(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)
+func coarsePairs_8(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 func vendor() (b uint32, d uint32, c uint32)
 

@@ -125,7 +125,6 @@ func coarseOperands(mr int) (as rows, panel, n reg.Register, low reg.VecVirtual,
 func levelsOf(panel reg.Register, u int, low reg.VecVirtual) (l, h reg.VecVirtual) {
 	l, h = ZMM(), ZMM()
 	VMOVDQU32(mem{Base: panel, Disp: 64 * u}, l)
-	PREFETCHT1(mem{Base: panel, Disp: 64*u + streamAhead})
 	VPSRLW(imm(4), l, h)
 	VPANDD(low, l, l)
 	VPANDD(low, h, h)
@@ -147,6 +146,7 @@ func coarseDots(mr int) {
 	Label(name + "_loop")
 	for u, sums := range [][]reg.VecVirtual{acc, odd} {
 		l, h := levelsOf(panel, u, low)
+		PREFETCHT1(mem{Base: panel, Disp: 64*u + streamAhead})
 		for i := 0; i < mr; i++ {
 			x := ZMM()
 			VPBROADCASTD(at(as.row(i), 4*u), x)

@@ -13,19 +13,25 @@ import (
 // last two of every four groups of four, for mr rows of 16·n bytes and the levels
 // h of 32 columns, as coarseDots has them; own are 32 sums behind the levels. Bytes
 // of a and h are added as unsigned ones in the first factor and as signed ones in
-// the second, and must not overflow. Panels are expected to lie one behind the other.
+// the second, and must not overflow. Meanwhile, for each 16 bytes of a row, four lines
+// at pf are fetched.
 func coarsePairs(mr int) {
 	name := fmt.Sprintf("coarsePairs_%d", mr)
-	TEXT(name, NOSPLIT, "func(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int)")
+	TEXT(name, NOSPLIT, "func(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)")
 	Pragma("noescape")
 	as, panel, n, low, acc := coarseOperands(mr)
+	pf := gp("pf")
 	Label(name + "_loop")
 	var levels [4][2]reg.VecVirtual // [group][half of the columns]
 	for u := range levels {
 		l, h := levelsOf(panel, u, low)
 		levels[u] = [2]reg.VecVirtual{l, h}
 	}
+	fetched := 0
 	for i := range mr {
+		for ; fetched < 4*(i+1)/mr; fetched++ {
+			PREFETCHT1(mem{Base: pf, Disp: 64 * fetched})
+		}
 		x, y := ZMM(), ZMM()
 		VPBROADCASTD(as.row(i), x)
 		VPBROADCASTD(at(as.row(i), 4), y)
@@ -44,6 +50,7 @@ func coarsePairs(mr int) {
 		}
 	}
 	ADDQ(operand.I32(256), panel)
+	ADDQ(operand.I32(256), pf)
 	as.advance(16)
 	DECQ(n)
 	JNZ(label(name + "_loop"))
