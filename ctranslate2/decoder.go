@@ -68,20 +68,15 @@ func (s scope) decoder() *decoder {
 	return c
 }
 
-// chain tells the layers of a step which ones they are followed by.
+// chain chains the layers of a step, and those that prepare the memory.
 func (c *decoder) chain() {
-	var before *dense
+	var step, memory []*dense
 	for _, l := range c.layers {
-		for _, d := range []*dense{l.self.in, l.self.out, l.cross.in, l.cross.out, l.ffn.up, l.ffn.gate, l.ffn.down} {
-			if d == nil {
-				continue
-			}
-			if before != nil && before.s8 != nil && d.s8 != nil {
-				before.s8.Next = d.s8
-			}
-			before = d
-		}
+		step = append(step, l.self.in, l.self.out, l.cross.in, l.cross.out, l.ffn.up, l.ffn.gate, l.ffn.down)
+		memory = append(memory, l.cross.kv)
 	}
+	chain(step)
+	chain(memory)
 }
 
 // unsupportedLayers belong to model families that have other layer structures.

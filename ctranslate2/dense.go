@@ -160,6 +160,21 @@ func (w *weights) row(dst []float32, i int) {
 	copy(dst, w.f32.Data[i*w.k:(i+1)*w.k])
 }
 
+// chain tells layers, of which some may be nil, which one each is followed by as a
+// rule, so that its weights are fetched in time.
+func chain(layers []*dense) {
+	var before *dense
+	for _, d := range layers {
+		if d == nil {
+			continue
+		}
+		if before != nil && before.s8 != nil && d.s8 != nil {
+			before.s8.Next = d.s8
+		}
+		before = d
+	}
+}
+
 // input is a block of rows [m][ld] given to Dense layers. Its quantized form is
 // made once, by the first layer that needs it.
 type input struct {

@@ -51,7 +51,17 @@ func (s scope) encoder() *encoder {
 		c.positions = s.at("position_encodings").positions(c.d)
 	}
 	c.norm, c.finalNorm = s.at("layernorm_embedding").optionalLayerNorm(c.d), s.at("layer_norm").optionalLayerNorm(c.d)
+	c.chain()
 	return c
+}
+
+// chain chains the layers.
+func (c *encoder) chain() {
+	var all []*dense
+	for _, l := range c.layers {
+		all = append(all, l.self.in, l.self.out, l.ffn.up, l.ffn.gate, l.ffn.down)
+	}
+	chain(all)
 }
 
 // encoding is a batch of sequences on its way through the encoder. It is run
