@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -61,8 +62,11 @@ func TestPollsConditionally(t *testing.T) {
 	r := run(t, o)
 	r.serves(first)
 	h.Forget()
-	r.until("it polls", func() bool { return len(h.Requests()) > 3 })
-	for _, q := range h.Requests()[1:] {
+	answered := func() []hubtest.Request {
+		return slices.DeleteFunc(h.Requests(), func(q hubtest.Request) bool { return q.Status == 0 })
+	}
+	r.until("it polls", func() bool { return len(answered()) > 3 })
+	for _, q := range answered()[1:] {
 		if q.IfNoneMatch == "" || q.Status != 304 {
 			t.Errorf("a poll is not conditional: %+v", q)
 		}
