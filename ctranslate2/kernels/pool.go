@@ -62,7 +62,7 @@ func (w *worker) await(want uint32) {
 			pause()
 			continue
 		}
-		w.slept.Store(true)
+		w.slept.Swap(true) // no plain store: emulators of arm64 let the load overtake it
 		if w.start.Load() == want {
 			if !w.slept.CompareAndSwap(true, false) {
 				<-w.wake // the caller saw us asleep and sends
