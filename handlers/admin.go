@@ -123,7 +123,7 @@ func (s *service) postReload(c *fiber.Ctx) error {
 	if body.Revision != "" && (!revisionPattern.MatchString(body.Revision) || strings.Contains(body.Revision, "..") || strings.Contains(body.Revision, "//")) {
 		return invalid("revision", "must be a branch, a tag or a commit")
 	}
-	dryRun, err := boolean("dry_run", c.Query("dry_run"))
+	dryRun, err := boolean(c, "dry_run")
 	if err != nil {
 		return err
 	}
@@ -135,12 +135,13 @@ func (s *service) postRollback(c *fiber.Ctx) error {
 	return s.answerOutcome(c, s.Control.Rollback)
 }
 
-// boolean reads a query's true or false; "" is false.
-func boolean(field, value string) (bool, error) {
-	if value == "" {
+// boolean reads a query's true or false, which is false if it is not there. Without
+// a value it is refused: who writes it wants it.
+func boolean(c *fiber.Ctx, field string) (bool, error) {
+	if !c.Context().QueryArgs().Has(field) {
 		return false, nil
 	}
-	b, err := strconv.ParseBool(value)
+	b, err := strconv.ParseBool(c.Query(field))
 	if err != nil {
 		return false, invalid(field, "must be true or false")
 	}
