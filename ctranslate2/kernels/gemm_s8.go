@@ -126,7 +126,7 @@ const chunkUnit = 32
 
 // chunkColumns returns how many columns a thread takes at a time: at least four
 // chunks a thread if there are that many columns, and always the same multiple,
-// so that tiles do not straddle chunks. With few rows memory is all that counts,
+// so that panels do not straddle chunks. With few rows memory is all that counts,
 // and reads faster in long runs; with many, the products should stay in the cache.
 func chunkColumns(n, k, m, threads int) int {
 	bytes, most := 2<<20, 2048
