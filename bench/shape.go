@@ -15,9 +15,9 @@ import (
 	"strings"
 )
 
-// A Shape is the size of a model. Its weights are random: the speed of all but
-// greedy decoding does not depend on them, and with random weights the best token
-// stands out less than with trained ones.
+// A Shape is the size of a model. Its weights are random, and the same in each
+// type: the speed of all but greedy decoding does not depend on them, and with
+// random weights the best token stands out less than with trained ones.
 type Shape struct {
 	Name    string
 	Model   int // d
@@ -119,10 +119,10 @@ func (s Shape) tensors(int8s bool) []tensor {
 	}
 	matrix := func(name string, n, k uint32) {
 		if !int8s {
-			all = append(all, tensor{name, []uint32{n, k}, 0, func(w *writer) { w.floats(int(n) * int(k)) }})
+			all = append(all, tensor{name, []uint32{n, k}, 0, func(w *writer) { w.weights(int(n)*int(k), w.dequantized) }})
 			return
 		}
-		all = append(all, tensor{name, []uint32{n, k}, 1, func(w *writer) { w.bytes(int(n) * int(k)) }})
+		all = append(all, tensor{name, []uint32{n, k}, 1, func(w *writer) { w.weights(int(n)*int(k), w.bytes) }})
 		vector(name+"_scale", n, weightScale)
 	}
 	linear := func(name string, n, k uint32) {
@@ -244,8 +244,9 @@ func (w *writer) constants(n uint32, v float32) {
 	}
 }
 
-// bytes writes n random int8 weights, never -128.
-func (w *writer) bytes(n int) {
+// weights writes n random weights, never -128: the same ones whatever put writes
+// them as.
+func (w *writer) weights(n int, put func([]byte)) {
 	for n > 0 {
 		b := binary.LittleEndian.AppendUint64(nil, w.rng.Uint64())
 		for i := range b {
@@ -254,15 +255,24 @@ func (w *writer) bytes(n int) {
 			}
 		}
 		k := min(n, len(b))
-		w.Write(b[:k])
+		put(b[:k])
 		n -= k
 	}
 }
 
-// floats writes n random float32 weights of the magnitude that bytes have.
+// bytes writes weights as int8.
+func (w *writer) bytes(b []byte) { w.Write(b) }
+
+// dequantized writes weights as the float32 that they stand for.
+func (w *writer) dequantized(b []byte) {
+	for _, v := range b {
+		w.u32(math.Float32bits(float32(int8(v)) / weightScale))
+	}
+}
+
+// floats writes n random float32 of the magnitude that weights have.
 func (w *writer) floats(n int) {
 	for range n {
-		v := float32(int8(w.rng.Uint32())) / weightScale
-		w.u32(math.Float32bits(v))
+		w.u32(math.Float32bits(float32(int8(w.rng.Uint32())) / weightScale))
 	}
 }

@@ -25,7 +25,7 @@ type decoder struct {
 	outputScale float32
 	startZero   bool // the start token's embedding is zero
 
-	coarse       *kernels.CoarseS8 // of the projection, or nil
+	coarse       *kernels.CoarseWeights // of the projection, or nil
 	coarseMemory []byte
 	coarseBytes  int // the size of the copy, also after Close
 

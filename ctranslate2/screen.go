@@ -7,17 +7,17 @@ import (
 	"github.com/sematech/sema/ctranslate2/memory"
 )
 
-// addCoarse makes the coarse copy of the output layer, if it is of bytes and
-// the copy takes at most limit bytes (as Options.CoarseBytes says).
+// addCoarse makes the coarse copy of the output layer, if it takes at most limit
+// bytes (as Options.CoarseBytes says).
 func (c *decoder) addCoarse(e *kernels.Executor, limit int) {
-	w := c.projection.s8
-	if w == nil || limit < 0 || limit == 0 && c.projection.bytes() < coarsePays {
+	w := c.projection
+	if limit < 0 || limit == 0 && w.bytes() < coarsePays {
 		return
 	}
 	if limit == 0 {
 		limit = defaultCoarseBytes
 	}
-	n := kernels.CoarseBytes(w)
+	n := kernels.CoarseBytes(w.n, w.k)
 	if n == 0 || n > limit {
 		return
 	}
@@ -27,7 +27,12 @@ func (c *decoder) addCoarse(e *kernels.Executor, limit int) {
 	}
 	memory.AdviseHuge(copied, true)
 	c.coarseMemory = copied
-	if c.coarse = e.Coarsen(w, c.projection.bias, copied); c.coarse == nil {
+	if w.s8 != nil {
+		c.coarse = e.CoarsenS8(w.s8, w.bias, copied)
+	} else {
+		c.coarse = e.CoarsenF32(w.f32, w.bias, copied)
+	}
+	if c.coarse == nil {
 		_ = c.freeCoarse()
 		return
 	}
@@ -68,8 +73,8 @@ func (c *decoder) screen(w *decoderWorkspace, queries []*logitsQuery, in *input)
 		return false
 	}
 	s.prepare(queries)
-	x := in.quantize(w.exec, c.projection)
-	if !w.exec.ArgMaxS8(s.best, x, c.coarse, s.skip) {
+	x := kernels.ScreenRows{QuantizedRows: in.quantize(w.exec, c.projection), X: in.x, LdX: in.ld}
+	if !w.exec.LinearArgMax(s.best, x, c.coarse, s.skip) {
 		s.failed = min(2*s.failed+1, maxScreenWait)
 		s.wait = s.failed
 		return false
@@ -100,12 +105,12 @@ func (s *screenWorkspace) prepare(queries []*logitsQuery) {
 }
 
 // amend compares best, of row i, with the tokens whose logits are penalized.
-func (c *decoder) amend(x *kernels.QuantizedRows, i int, q *logitsQuery, best *kernels.Candidate) {
+func (c *decoder) amend(x kernels.ScreenRows, i int, q *logitsQuery, best *kernels.Candidate) {
 	for _, e := range q.edits {
 		if e.penalty == 0 || int(e.id) >= c.projection.n {
 			continue
 		}
-		logit := [1]float32{kernels.DotS8(x, i, c.projection.s8, int(e.id), c.projection.bias)}
+		logit := [1]float32{c.coarse.Product(x, i, int(e.id))}
 		logitEdits{e}.apply(logit[:], int(e.id))
 		if y := logit[0]; y > best.Score || y == best.Score && e.id < best.Index {
 			*best = kernels.Candidate{Index: e.id, Score: y}

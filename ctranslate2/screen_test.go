@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/sematech/sema/ctranslate2"
@@ -12,7 +13,7 @@ import (
 // TestCoarseCopyChangesNothing translates with and without a coarse copy of the
 // output layer: the tokens must be the same.
 func TestCoarseCopyChangesNothing(t *testing.T) {
-	for _, name := range []string{"nllb/int8", "marian/int8", "m2m100/int8", "t5/int8"} {
+	for _, name := range []string{"nllb/int8", "marian/int8", "m2m100/int8", "t5/int8", "nllb/float32", "marian/float32", "m2m100/float16", "t5/float32", "nllb/bfloat16"} {
 		t.Run(name, func(t *testing.T) {
 			whole, coarse := openCoarse(t, name, -1), openCoarse(t, name, 1<<20)
 			if whole.StepBytes(1, true) == coarse.StepBytes(1, true) {
@@ -69,7 +70,7 @@ func greedyCalls(v *ctranslate2.Vocabulary, model string) []call {
 				tokens = append(tokens, v.Token(10+(i*29+s*11+w*7)%(v.Size()-20)))
 			}
 			c.source = append(c.source, append(tokens, v.EOS()))
-			if model == "nllb/int8" || model == "m2m100/int8" {
+			if strings.HasPrefix(model, "nllb/") || strings.HasPrefix(model, "m2m100/") {
 				c.prefix = append(c.prefix, []string{v.Token(v.Size() - 5)})
 			}
 		}

@@ -1,10 +1,16 @@
 package kernels
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"sync/atomic"
+)
 
-// CoarseS8 is a copy of int8 weights in four bits each, half the bytes to read,
-// with a bound on how far off each row of it is. From it follows which columns of
-// a product may be the largest; only these need the weights themselves.
+// CoarseWeights are a copy of weights in four bits each, half the bytes of int8 to
+// read and an eighth of float32's, with a bound on how far off each row of it is.
+// From it follows which columns of a product may be the largest; only these need
+// the weights themselves.
 //
 // A level h of row n stands for step·(h - 7.5), with the step that suits the
 // row's weights best. With e what it is off by, Cauchy's inequality bounds what
@@ -13,13 +19,18 @@ import "math"
 // Rows lie in panels of 32, in which the levels of four columns of k of a row are
 // neighbours, so that products need no sums across lanes: the copy is ours to lay
 // out.
-type CoarseS8 struct {
-	w      *S8Weights
-	bias   []float32 // [N] or nil
-	depth  int       // K rounded up to a whole number of levelled groups
+type CoarseWeights struct {
+	s8     *S8Weights // what was copied: one of the two
+	f32    *F32Weights
+	n, k   int
+	bias   []float32 // [n] or nil
+	depth  int       // k rounded up to a whole number of levelled groups
 	levels []byte    // [panels]: [depth/4][64], two rows a byte, and 32 sums
-	factor []float32 // [N] step/scale
-	radius []float32 // [N] ‖e‖/scale, rounded up
+	factor []float32 // [n] step/scale
+	radius []float32 // [n] ‖e‖/scale, rounded up
+	// longest is the largest norm of a row of float32 weights, rounded up: it bounds
+	// what activations lose as bytes.
+	longest float64
 }
 
 // coarseKernels are the kernels of a tier that has coarse weights.
@@ -56,68 +67,142 @@ const (
 	coarseDepth = 4096
 )
 
-// CoarseBytes returns how much memory Coarsen needs for weights: 0 where the tier
-// in use has no coarse weights, or not of this shape.
-func CoarseBytes(w *S8Weights) int {
-	if active.s8.coarse == nil || w.N == 0 || w.K == 0 || w.K > coarseDepth {
+// CoarseBytes returns how much memory the coarse copy of n rows of k weights needs:
+// 0 where the tier in use has no coarse weights, or not of this shape.
+func CoarseBytes(n, k int) int {
+	if active.s8.coarse == nil || n == 0 || k == 0 || k > coarseDepth {
 		return 0
 	}
-	return w.levelBytes() + 8*w.N
+	return levelBytes(n, coarseDepthOf(k)) + 8*n
 }
 
-// levelBytes is the size of all panels.
-func (w *S8Weights) levelBytes() int { return w.panels() * coarsePanelBytes(w.depth()) }
+// levelBytes is the size of all panels of n rows.
+func levelBytes(n, depth int) int { return coarsePanels(n) * coarsePanelBytes(depth) }
 
 // coarsePanelBytes is the size of a panel: levels, and behind them 32 sums that
 // pairs of them need.
 func coarsePanelBytes(depth int) int { return coarseColumns * (depth/2 + 4) }
 
-// depth is the length of a levelled row.
-func (w *S8Weights) depth() int { return (w.K + coarseGroup - 1) / coarseGroup * coarseGroup }
+// coarseDepthOf is the length of a levelled row of k weights.
+func coarseDepthOf(k int) int { return (k + coarseGroup - 1) / coarseGroup * coarseGroup }
 
-// panels is how many panels the rows of w fill.
-func (w *S8Weights) panels() int { return (w.N + coarseColumns - 1) / coarseColumns }
+// coarsePanels is how many panels n rows fill.
+func coarsePanels(n int) int { return (n + coarseColumns - 1) / coarseColumns }
 
 // boundable reports whether bounds hold for rows of this scale: whatever they are
 // multiplied with stays within float32.
 func boundable(scale float32) bool { return scale > 1e-12 && scale < 1e12 }
 
-// Coarsen makes the coarse copy of w, whose products get a bias or nil, in memory
+// CoarsenS8 makes the coarse copy of w, whose products get a bias or nil, in memory
 // of CoarseBytes, aligned to 64. It returns nil if the numbers are not fit for
 // bounds: a damaged model's.
-func (e *Executor) Coarsen(w *S8Weights, bias []float32, memory []byte) *CoarseS8 {
-	for i, s := range w.Scale {
-		if !boundable(s) || bias != nil && !(math.Abs(float64(bias[i])) < 1e15) {
+func (e *Executor) CoarsenS8(w *S8Weights, bias []float32, memory []byte) *CoarseWeights {
+	return e.coarsen(&CoarseWeights{s8: w, n: w.N, k: w.K, bias: bias}, memory)
+}
+
+// CoarsenF32 is CoarsenS8 for float32 weights.
+func (e *Executor) CoarsenF32(w *F32Weights, bias []float32, memory []byte) *CoarseWeights {
+	return e.coarsen(&CoarseWeights{f32: w, n: w.N, k: w.K, bias: bias}, memory)
+}
+
+func (e *Executor) coarsen(c *CoarseWeights, memory []byte) *CoarseWeights {
+	for _, b := range c.bias {
+		if !(math.Abs(float64(b)) < 1e15) {
 			return nil
 		}
 	}
-	levels := w.levelBytes()
-	rest := floats(memory[levels : levels+8*w.N])
-	t := &coarsenTask{e, &CoarseS8{w: w, bias: bias, depth: w.depth(), levels: memory[:levels], factor: rest[:w.N], radius: rest[w.N:]}}
-	e.Parallel(w.panels(), t)
-	return t.c
+	c.depth = coarseDepthOf(c.k)
+	levels := levelBytes(c.n, c.depth)
+	rest := floats(memory[levels : levels+8*c.n])
+	c.levels, c.factor, c.radius = memory[:levels], rest[:c.n], rest[c.n:]
+	t := &coarsenTask{e: e, c: c, longest: make([]float64, e.threads)}
+	if e.Parallel(coarsePanels(c.n), t); t.unfit.Load() {
+		return nil
+	}
+	c.longest = slices.Max(t.longest)
+	return c
 }
 
 type coarsenTask struct {
-	e *Executor
-	c *CoarseS8
+	e       *Executor
+	c       *CoarseWeights
+	longest []float64 // by thread
+	unfit   atomic.Bool
 }
 
 // Do makes panel i.
 func (t *coarsenTask) Do(thread, i int) {
-	w := t.c.w
-	n0, n1 := i*coarseColumns, min((i+1)*coarseColumns, w.N)
-	rows, depth := w.Data[n0*w.K:n1*w.K], t.c.depth
-	scratch := t.e.Scratch(thread, 3*coarseColumns*depth)
-	if w.K < depth {
-		rows = padded(int8s(scratch[:coarseColumns*depth]), rows, w.K, depth)
-	}
+	c := t.c
+	n0, n1 := i*coarseColumns, min((i+1)*coarseColumns, c.n)
+	scratch := t.e.Scratch(thread, 3*coarseColumns*c.depth)
+	var rows [coarseColumns]coarseRow
 	var grids [coarseColumns]coarseGrid
-	active.s8.coarse.pack(t.c.panel(i), rows, depth, scratch[coarseColumns*depth:], grids[:n1-n0])
-	for j, g := range grids[:n1-n0] {
-		scale := float64(w.Scale[n0+j])
-		t.c.factor[n0+j] = float32(float64(g.step) / scale)
-		t.c.radius[n0+j] = float32(math.Sqrt(float64(g.squares)) / 2 / scale * (1 + 1e-6))
+	bytes := c.rows(rows[:n1-n0], n0, scratch)
+	active.s8.coarse.pack(c.panel(i), bytes, c.depth, scratch[coarseColumns*c.depth:], grids[:n1-n0])
+	for j, r := range rows[:n1-n0] {
+		if !r.fit {
+			t.unfit.Store(true)
+		}
+		c.factor[n0+j] = float32(float64(grids[j].step) / r.scale)
+		c.radius[n0+j] = float32((math.Sqrt(float64(grids[j].squares))/2/r.scale + r.off) * (1 + 1e-6))
+		t.longest[thread] = max(t.longest[thread], r.norm)
+	}
+}
+
+// coarseRow is what bounds need of a row of weights as bytes.
+type coarseRow struct {
+	scale     float64
+	norm, off float64 // of float32 weights, and of what bytes lose of them; rounded up
+	fit       bool    // for bounds
+}
+
+// rows returns rows n0.. as bytes of depth columns, which may be in the first third
+// of scratch, and describes them.
+func (c *CoarseWeights) rows(rows []coarseRow, n0 int, scratch []byte) []int8 {
+	if c.f32 != nil {
+		return c.rowsF32(rows, n0, scratch)
+	}
+	for i := range rows {
+		scale := c.s8.Scale[n0+i]
+		rows[i] = coarseRow{scale: float64(scale), fit: boundable(scale)}
+	}
+	data := c.s8.Data[n0*c.k : (n0+len(rows))*c.k]
+	if c.k < c.depth {
+		return padded(int8s(scratch[:coarseColumns*c.depth]), data, c.k, c.depth)
+	}
+	return data
+}
+
+// rowsF32 is rows for float32 weights, which it quantizes as activations are.
+func (c *CoarseWeights) rowsF32(rows []coarseRow, n0 int, scratch []byte) []int8 {
+	lost := floats(scratch[coarseColumns*c.depth:])[:c.k]
+	for i := range rows {
+		w, bytes := c.f32.Data[(n0+i)*c.k:][:c.k], scratch[i*c.depth:][:c.depth]
+		inverse := active.s8.quantizeRow(bytes[:c.k], w, false)
+		flipSigns(bytes[:c.k])
+		clear(bytes[c.k:])
+		active.f32.dequantS8(lost, int8s(bytes[:c.k]), -inverse)
+		Add(lost, w)
+		all := norm(w)
+		rows[i] = coarseRow{1 / float64(inverse), all, norm(lost) + 1e-6*all, boundable(inverse) && all < math.MaxFloat32}
+	}
+	return int8s(scratch[:len(rows)*c.depth])
+}
+
+// norm returns ‖x‖, rounded up by more than float32 loses.
+func norm(x []float32) float64 {
+	var squares [1]float32
+	GemmNT(squares[:], 1, x, len(x), 1, x, len(x), 1, len(x), 1)
+	return math.Sqrt(float64(squares[0])) * (1 + 1e-3)
+}
+
+// flipSigns turns bytes shifted by 128 into signed ones.
+func flipSigns(b []byte) {
+	for ; len(b) >= 8; b = b[8:] {
+		binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)^0x8080808080808080)
+	}
+	for i := range b {
+		b[i] ^= 0x80
 	}
 }
 
@@ -132,7 +217,7 @@ func padded(dst, rows []int8, k, depth int) []int8 {
 }
 
 // panel returns panel i.
-func (c *CoarseS8) panel(i int) []byte {
+func (c *CoarseWeights) panel(i int) []byte {
 	size := coarsePanelBytes(c.depth)
 	return c.levels[i*size : (i+1)*size]
 }

@@ -151,7 +151,7 @@ func coarseBoundsAVX512(upper []float32, dots []int32, factor, radius, bias []fl
 	if bias != nil {
 		fn = coarseBoundsBias
 	}
-	return fn(ptr(upper), ptr(dots), len(dots), ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, screenLeast, floor)
+	return fn(ptr(upper), ptr(dots), len(dots), ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, r.least, floor)
 }
 
 func coarseBoundsAVX2(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow, floor float32) (float32, int) {
@@ -159,5 +159,5 @@ func coarseBoundsAVX2(upper []float32, dots []int32, factor, radius, bias []floa
 	if bias != nil {
 		fn = avx2CoarseBoundsBias
 	}
-	return fn(ptr(upper), ptr(dots), len(dots), ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, screenLeast, floor)
+	return fn(ptr(upper), ptr(dots), len(dots), ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, r.least, floor)
 }

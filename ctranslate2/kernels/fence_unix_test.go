@@ -18,7 +18,7 @@ var guards struct {
 
 const (
 	guardArenas = 16
-	guardSize   = 8 << 20
+	guardSize   = 25 << 20
 )
 
 // fenced returns n elements that end at, or every other round begin at, a page

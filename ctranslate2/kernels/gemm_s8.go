@@ -276,26 +276,6 @@ func (t *s8Task) epilogue(dst []float32, c []int32, r, n0 int) {
 	}
 }
 
-// DotS8 computes column n of row r of a·wᵀ + bias, as LinearS8 does.
-func DotS8(a *QuantizedRows, r int, w *S8Weights, n int, bias []float32) float32 {
-	return new(singleS8).dot(a, r, w, n, bias)
-}
-
-// singleS8 is room for one product.
-type singleS8 struct {
-	c [1]int32
-	y [1]float32
-}
-
-func (s *singleS8) dot(a *QuantizedRows, r int, w *S8Weights, n int, bias []float32) float32 {
-	active.s8.products(s.c[:], 1, a.rows(r, r+1), w, n, n+1, w.address(n))
-	if bias != nil {
-		bias = bias[n : n+1]
-	}
-	active.s8.dequantizeRow(s.y[:], s.c[:], a.InvScale[r], w.Scale[n:n+1], bias, nil, false)
-	return s.y[0]
-}
-
 // rowSumTask computes compensation terms, in pieces of about a MiB.
 type rowSumTask struct {
 	pieces []rowSumPiece

@@ -17,7 +17,8 @@ const (
 
 // screenChunk is how many columns a thread screens at a time. More than chunkMost
 // of them are not set aside: the chunk is screened again once more is known, for
-// the price of chunkPrice columns. Above screenMost columns in all it does not pay.
+// the price of chunkPrice columns. Above screenMost columns in all it does not
+// pay, of float32 weights above four times as many: the layer takes as much longer.
 const (
 	screenChunk = 2048
 	chunkMost   = 256
@@ -30,6 +31,7 @@ type screenRow struct {
 	shift   float32 // 7.5·Σ a, which levels are off by
 	inverse float32 // 1/scale
 	reach   float32 // ‖a‖·inverse, rounded up
+	least   float32 // what products may be off, whatever the column
 }
 
 // bounded is a column whose product is at most upper.
@@ -44,14 +46,14 @@ type found struct {
 	likely  float32   // the largest bound whose column was computed
 	columns []bounded // those that may be as large
 	chunks  []bounded // the first columns of chunks where too many may be
-	single  singleS8
+	single  singleProduct
 }
 
 // screenTask finds the columns with the largest products.
 type screenTask struct {
 	e      *Executor
-	a      *QuantizedRows
-	c      *CoarseS8
+	a      ScreenRows
+	c      *CoarseWeights
 	skip   [][]int32
 	signed []int8  // [Rows][lds], or paired if there are sums
 	sums   []int32 // [Rows], or none
@@ -63,18 +65,26 @@ type screenTask struct {
 	memory memory.Buffer
 }
 
-// ArgMaxS8 finds, for each row of a, the largest of a·wᵀ + bias and its first
+// ScreenRows are the rows that coarse weights are multiplied by.
+type ScreenRows struct {
+	*QuantizedRows
+	// X [Rows][LdX] is what was quantized: the products with float32 weights are of it.
+	X   []float32
+	LdX int
+}
+
+// LinearArgMax finds, for each row of a, the largest of a·wᵀ + bias and its first
 // column, passing over NaN and over the sorted columns in skip. It reads the
 // coarse weights, and the weights of those columns that may be the largest: the
-// results are those of LinearS8. It reports false, and best means nothing, where
-// too many may be for this to pay, or the numbers are beyond its bounds.
-func (e *Executor) ArgMaxS8(best []Candidate, a *QuantizedRows, c *CoarseS8, skip [][]int32) bool {
+// results are those of LinearS8 or LinearF32. It reports false, and best means
+// nothing, where too many may be for this to pay, or the numbers are beyond its bounds.
+func (e *Executor) LinearArgMax(best []Candidate, a ScreenRows, c *CoarseWeights, skip [][]int32) bool {
 	if a.Rows == 0 {
 		return true
 	}
 	t := &e.screen
 	t.e, t.a, t.c, t.skip = e, a, c, skip
-	defer func() { t.a, t.c, t.skip = nil, nil, nil }()
+	defer func() { t.a, t.c, t.skip = ScreenRows{}, nil, nil }()
 	if !t.prepare() {
 		return false
 	}
@@ -101,6 +111,9 @@ func (t *screenTask) prepare() bool {
 			return false
 		}
 		t.rows[r] = t.sign(r)
+		if t.c.f32 != nil && !t.widen(r) {
+			return false
+		}
 	}
 	t.sums = t.sums[:0]
 	if t.pairable() {
@@ -123,7 +136,23 @@ func (t *screenTask) sign(r int) screenRow {
 		sum += x
 		squares += x * x
 	}
-	return screenRow{7.5 * float32(sum), inverse, float32(math.Sqrt(float64(squares)) * float64(inverse) * (1 + 1e-6))}
+	return screenRow{7.5 * float32(sum), inverse, float32(math.Sqrt(float64(squares)) * float64(inverse) * (1 + 1e-6)), screenLeast}
+}
+
+// widen adds to what products of row r may be off what its bytes lose, and what
+// roundings of float32 do. It reports false if the row is not all numbers.
+func (t *screenTask) widen(r int) bool {
+	row := &t.rows[r]
+	squares, lost, inverse := 0.0, 0.0, float64(row.inverse)
+	for i, v := range t.a.X[r*t.a.LdX:][:t.a.K] {
+		x := float64(v)
+		off := x - inverse*float64(t.signed[r*t.lds+i])
+		squares += x * x
+		lost += off * off
+	}
+	roundings := float64(t.a.K) / (1 << 23) * math.Sqrt(squares)
+	row.least += float32((math.Sqrt(lost) + roundings) * t.c.longest * (1 + 1e-6))
+	return squares < math.MaxFloat32
 }
 
 // reset makes room for what is found, n times, and keeps the memory of more.
@@ -146,7 +175,7 @@ var none = Candidate{Index: -1, Score: float32(math.Inf(-1))}
 
 // Do screens chunks until none is left.
 func (t *screenTask) Do(thread, _ int) {
-	n := t.c.w.N
+	n := t.c.n
 	for {
 		n0 := int(t.next.Add(screenChunk)) - screenChunk
 		if n0 >= n {
@@ -250,7 +279,7 @@ func (t *screenTask) compute(f *found, r, n int) {
 	if len(t.skipped(r, n, n+1)) > 0 {
 		return
 	}
-	if y := f.single.dot(t.a, r, t.c.w, n, t.c.bias); y > f.best.Score || y == f.best.Score && int32(n) < f.best.Index {
+	if y := f.single.of(t.a, r, t.c, n); y > f.best.Score || y == f.best.Score && int32(n) < f.best.Index {
 		f.best = Candidate{int32(n), y}
 	}
 }
@@ -268,6 +297,9 @@ func (t *screenTask) pays() bool {
 		f.columns, f.chunks = slices.DeleteFunc(f.columns, less), slices.DeleteFunc(f.chunks, less)
 		left += len(f.columns) + chunkPrice*len(f.chunks)
 	}
+	if t.c.f32 != nil {
+		return left <= 4*screenMost
+	}
 	return left <= screenMost
 }
 
@@ -283,7 +315,7 @@ func (s *settleTask) Do(thread, i int) {
 	}
 	for _, b := range f.chunks {
 		n0 := int(b.column)
-		n1 := min(n0+screenChunk, t.c.w.N)
+		n1 := min(n0+screenChunk, t.c.n)
 		dots, upper := t.scratch(thread, 1)
 		dots, upper = dots[:n1-n0], upper[:n1-n0]
 		t.dots(dots, r, 1, n0, n1)
@@ -300,6 +332,36 @@ func (t *screenTask) settle(f *found, r, n int, upper float32) {
 	if upper >= f.best.Score {
 		t.compute(f, r, n)
 	}
+}
+
+// Product computes column n of row r of a·wᵀ + bias, as LinearS8 or LinearF32 does.
+func (c *CoarseWeights) Product(a ScreenRows, r, n int) float32 {
+	return new(singleProduct).of(a, r, c, n)
+}
+
+// singleProduct is room for one product.
+type singleProduct struct {
+	c [1]int32
+	y [1]float32
+}
+
+// of computes column n of row r.
+func (p *singleProduct) of(a ScreenRows, r int, c *CoarseWeights, n int) float32 {
+	var bias []float32
+	if c.bias != nil {
+		bias = c.bias[n : n+1]
+	}
+	if w := c.f32; w != nil {
+		GemmNT(p.y[:], 1, a.X[r*a.LdX:], a.LdX, 1, w.Data[n*w.K:], w.K, 1, w.K, 1)
+		if bias != nil {
+			Add(p.y[:], bias)
+		}
+		return p.y[0]
+	}
+	w := c.s8
+	active.s8.products(p.c[:], 1, a.rows(r, r+1), w, n, n+1, w.address(n))
+	active.s8.dequantizeRow(p.y[:], p.c[:], a.InvScale[r], w.Scale[n:n+1], bias, nil, false)
+	return p.y[0]
 }
 
 // merged returns the largest product of row r.

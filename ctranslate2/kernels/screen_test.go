@@ -21,9 +21,76 @@ func withCoarse(t *testing.T, f func(t *testing.T)) {
 	}
 }
 
+// screened are weights in one of the forms that have coarse copies.
+type screened struct {
+	s8  *S8Weights
+	f32 *F32Weights
+}
+
+// forms make screened weights of int8 weights.
+var forms = map[string]func(w *S8Weights) *screened{
+	"int8": func(w *S8Weights) *screened { return &screened{s8: w} },
+	"float32": func(w *S8Weights) *screened { // that are no multiples of anything
+		x := make([]float32, w.N*w.K)
+		for i, v := range w.Data {
+			x[i] = float32(v) / w.Scale[i/w.K] * float32(1+0.004*math.Sin(float64(i)))
+		}
+		return &screened{f32: &F32Weights{N: w.N, K: w.K, Data: x}}
+	},
+}
+
+// withForms runs a test over the forms, in the tiers that have coarse weights.
+func withForms(t *testing.T, f func(t *testing.T, form func(w *S8Weights) *screened)) {
+	withCoarse(t, func(t *testing.T) {
+		for name, form := range forms {
+			t.Run(name, func(t *testing.T) { f(t, form) })
+		}
+	})
+}
+
+// guard moves the weights to where nothing around them can be read.
+func (w *screened) guard(t *testing.T) {
+	if w.s8 != nil {
+		w.s8.Data, w.s8.Scale = inGuarded(t, w.s8.Data), inGuarded(t, w.s8.Scale)
+	} else {
+		w.f32.Data = inGuarded(t, w.f32.Data)
+	}
+}
+
+// coarsen makes the coarse copy in memory of its size that memory gives.
+func (w *screened) coarsen(e *Executor, bias []float32, memory func(n int) []byte) *CoarseWeights {
+	if w.s8 != nil {
+		e.Compensate(w.s8)
+		return e.CoarsenS8(w.s8, bias, memory(CoarseBytes(w.s8.N, w.s8.K)))
+	}
+	return e.CoarsenF32(w.f32, bias, memory(CoarseBytes(w.f32.N, w.f32.K)))
+}
+
+// plain is memory for coarsen.
+func plain(n int) []byte { return make([]byte, n) }
+
+// linear computes the products of rows with all n columns.
+func (w *screened) linear(e *Executor, a ScreenRows, n int, bias []float32) []float32 {
+	y := make([]float32, a.Rows*n)
+	if w.s8 != nil {
+		e.LinearS8(y, n, a.QuantizedRows, w.s8, &Epilogue{Bias: bias})
+	} else {
+		e.LinearF32(y, n, a.X, a.LdX, a.Rows, w.f32, &Epilogue{Bias: bias})
+	}
+	return y
+}
+
+// screenRows quantizes m rows of k.
+func screenRows(t testing.TB, e *Executor, x []float32, m, k int) ScreenRows {
+	q := new(QuantizedRows)
+	t.Cleanup(q.Free)
+	e.Quantize(q, x, k, m, k, false)
+	return ScreenRows{q, x, k}
+}
+
 // trained makes weights as training leaves them: rows of normal numbers of which
 // some stand out, quantized so that the largest of a row is 127.
-func trained(r *rand.Rand, n, k int, outliers float64) (*S8Weights, []float32) {
+func trained(r *rand.Rand, n, k int, outliers float64) *S8Weights {
 	data, scale, row := make([]int8, n*k), make([]float32, n), make([]float32, k)
 	for i := range n {
 		for j := range row {
@@ -34,7 +101,7 @@ func trained(r *rand.Rand, n, k int, outliers float64) (*S8Weights, []float32) {
 		}
 		scale[i] = QuantizeWeightsS8(data[i*k:(i+1)*k], row, false)
 	}
-	return NewS8Weights(data, n, k, scale), row
+	return NewS8Weights(data, n, k, scale)
 }
 
 // towards makes activations that have a column of w as their largest, by about a
@@ -51,7 +118,7 @@ func towards(r *rand.Rand, w *S8Weights, column int, share float64) []float32 {
 	return x
 }
 
-// argMax is the definition of what ArgMaxS8 finds.
+// argMax is the definition of what LinearArgMax finds.
 func argMax(y []float32, skip []int32) Candidate {
 	best := Candidate{Index: -1}
 	for i, v := range y {
@@ -62,8 +129,8 @@ func argMax(y []float32, skip []int32) Candidate {
 	return best
 }
 
-func TestArgMaxS8(t *testing.T) {
-	withCoarse(t, func(t *testing.T) {
+func TestLinearArgMax(t *testing.T) {
+	withForms(t, func(t *testing.T, form func(*S8Weights) *screened) {
 		r := rand.New(rand.NewPCG(1, 9))
 		for _, c := range []struct {
 			n, k, m  int
@@ -73,14 +140,14 @@ func TestArgMaxS8(t *testing.T) {
 			t.Run(fmt.Sprint(c), func(t *testing.T) {
 				e := NewExecutor(2)
 				defer e.Close()
-				w, _ := trained(r, c.n, c.k, c.outliers)
-				w.Data, w.Scale = inGuarded(t, w.Data), inGuarded(t, w.Scale)
-				e.Compensate(w)
+				w := trained(r, c.n, c.k, c.outliers)
+				screened := form(w)
+				screened.guard(t)
 				var bias []float32
 				if c.biased {
 					bias = inGuarded(t, randomFloats(r, c.n))
 				}
-				coarse := e.Coarsen(w, bias, fenced[byte](t, CoarseBytes(w)))
+				coarse := screened.coarsen(e, bias, func(n int) []byte { return fenced[byte](t, n) })
 				x := make([]float32, 0, c.m*c.k)
 				skip := make([][]int32, c.m)
 				for i := range c.m {
@@ -92,12 +159,9 @@ func TestArgMaxS8(t *testing.T) {
 					}
 					x = append(x, row...)
 				}
-				var q QuantizedRows
-				defer q.Free()
-				e.Quantize(&q, x, c.k, c.m, c.k, false)
-				y, best := make([]float32, c.m*c.n), make([]Candidate, c.m)
-				e.LinearS8(y, c.n, &q, w, &Epilogue{Bias: bias})
-				if !e.ArgMaxS8(best, &q, coarse, skip) {
+				rows, best := screenRows(t, e, inGuarded(t, x), c.m, c.k), make([]Candidate, c.m)
+				y := screened.linear(e, rows, c.n, bias)
+				if !e.LinearArgMax(best, rows, coarse, skip) {
 					t.Fatal("too many columns may be the largest")
 				}
 				for i := range c.m {
@@ -122,8 +186,7 @@ func TestPairs(t *testing.T) {
 		e := NewExecutor(1)
 		defer e.Close()
 		for _, k := range []int{1, 4, 5, 32, 391, 1024, coarseDepth} {
-			w := NewS8Weights(anyBytes(r, 40*k), 40, k, positive(r, 40))
-			c := e.Coarsen(w, nil, make([]byte, CoarseBytes(w)))
+			c := forms["int8"](NewS8Weights(anyBytes(r, 40*k), 40, k, positive(r, 40))).coarsen(e, nil, plain)
 			for m := 1; m <= 19; m++ {
 				task := screenTask{c: c, lds: c.depth + 64, signed: anyBytes(r, m*(c.depth+64)), rows: make([]screenRow, m)}
 				for i := range task.signed {
@@ -148,7 +211,7 @@ func TestPairs(t *testing.T) {
 
 // TestBounds holds the bounds of products to the products, whatever the weights.
 func TestBounds(t *testing.T) {
-	withCoarse(t, func(t *testing.T) {
+	withForms(t, func(t *testing.T, form func(*S8Weights) *screened) {
 		r := rand.New(rand.NewPCG(2, 9))
 		const n, k = 203, 391
 		e := NewExecutor(1)
@@ -163,24 +226,20 @@ func TestBounds(t *testing.T) {
 					w.Data[i] &= 0x70
 				}
 			}
-			e.Compensate(w)
-			bias := randomFloats(r, n)
-			c := e.Coarsen(w, bias, fenced[byte](t, CoarseBytes(w)))
-			var q QuantizedRows
-			defer q.Free()
+			screened, bias := form(w), randomFloats(r, n)
+			c := screened.coarsen(e, bias, func(n int) []byte { return fenced[byte](t, n) })
 			x := randomFloats(r, k)
 			x[r.IntN(k)] *= float32(1 + round) // what stands out makes the others small
-			e.Quantize(&q, x, k, 1, k, false)
-			y, upper, dots := make([]float32, n), inGuarded(t, make([]float32, n)), make([]int32, n+coarseColumns)
-			e.LinearS8(y, n, &q, w, &Epilogue{Bias: bias})
-			task := screenTask{e: e, a: &q, c: c}
+			rows := screenRows(t, e, x, 1, k)
+			y, upper, dots := screened.linear(e, rows, n, bias), inGuarded(t, make([]float32, n)), make([]int32, n+coarseColumns)
+			task := screenTask{e: e, a: rows, c: c}
 			if !task.prepare() {
 				t.Fatal("ordinary numbers are refused")
 			}
 			if active.s8.coarse.pairs != nil && round%2 == 1 { // also of rows that many activations are cut off of
 				task.pairRow(0)
 			}
-			for p := range w.panels() {
+			for p := range coarsePanels(n) {
 				task.dots(dots[p*coarseColumns:], 0, 1, p*coarseColumns, min((p+1)*coarseColumns, n))
 			}
 			floor := y[r.IntN(n)]
@@ -216,8 +275,32 @@ func TestCoarsenRefuses(t *testing.T) {
 			w := NewS8Weights(make([]int8, 40*32), 40, 32, positive(rand.New(rand.NewPCG(3, 9)), 40))
 			bias := make([]float32, 40)
 			w.Scale[39], bias[39] = c.scale, c.bias
-			if e.Coarsen(w, bias, make([]byte, CoarseBytes(w))) != nil {
+			if forms["int8"](w).coarsen(e, bias, plain) != nil {
 				t.Errorf("scale %v and bias %v are taken", c.scale, c.bias)
+			}
+		}
+		for _, c := range []struct{ weight, bias float32 }{{inf, 0}, {-inf, 0}, {nan, 0}, {1e15, 0}, {1e-14, 0}, {1, inf}, {1, nan}, {1, 1e16}} {
+			x, bias := make([]float32, 40*33), make([]float32, 40)
+			x[40*33-1], bias[39] = c.weight, c.bias
+			if e.CoarsenF32(&F32Weights{N: 40, K: 33, Data: x}, bias, make([]byte, CoarseBytes(40, 33))) != nil {
+				t.Errorf("weight %v and bias %v are taken", c.weight, c.bias)
+			}
+		}
+	})
+}
+
+// TestScreensNumbersOnly: activations that are not all numbers are left to the product.
+func TestScreensNumbersOnly(t *testing.T) {
+	withCoarse(t, func(t *testing.T) {
+		e := NewExecutor(1)
+		defer e.Close()
+		const n, k = 40, 70
+		c := forms["float32"](trained(newRand(), n, k, 0)).coarsen(e, nil, plain)
+		for _, v := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), 1e20} {
+			x := randomFloats(newRand(), k)
+			x[k-1] = v
+			if e.LinearArgMax(make([]Candidate, 1), screenRows(t, e, x, 1, k), c, nil) {
+				t.Errorf("a row with %v is screened", v)
 			}
 		}
 	})
@@ -250,18 +333,15 @@ func TestLeftOutColumnsHideNone(t *testing.T) {
 		set(2*screenChunk+5, 110, 1e-10)
 		e := NewExecutor(1)
 		defer e.Close()
-		e.Compensate(w)
-		c := e.Coarsen(w, nil, make([]byte, CoarseBytes(w)))
+		screened := forms["int8"](w)
+		c := screened.coarsen(e, nil, plain)
 		x := make([]float32, k)
 		for j := range x {
 			x[j] = 0.9e12 * 127
 		}
-		var q QuantizedRows
-		defer q.Free()
-		e.Quantize(&q, x, k, 1, k, false)
-		y, best, skip := make([]float32, n), make([]Candidate, 1), []int32{screenChunk + 800}
-		e.LinearS8(y, n, &q, w, nil)
-		if !e.ArgMaxS8(best, &q, c, [][]int32{skip}) {
+		rows, best, skip := screenRows(t, e, x, 1, k), make([]Candidate, 1), []int32{screenChunk + 800}
+		y := screened.linear(e, rows, n, nil)
+		if !e.LinearArgMax(best, rows, c, [][]int32{skip}) {
 			t.Fatal("refused")
 		}
 		if want := argMax(y, skip); best[0] != want {
@@ -270,55 +350,49 @@ func TestLeftOutColumnsHideNone(t *testing.T) {
 	})
 }
 
-func TestArgMaxS8OfNoRows(t *testing.T) {
-	withCoarse(t, func(t *testing.T) {
+func TestLinearArgMaxOfNoRows(t *testing.T) {
+	withForms(t, func(t *testing.T, form func(*S8Weights) *screened) {
 		e := NewExecutor(2)
 		defer e.Close()
-		w := NewS8Weights(make([]int8, 40*32), 40, 32, positive(rand.New(rand.NewPCG(3, 9)), 40))
-		e.Compensate(w)
-		c := e.Coarsen(w, nil, make([]byte, CoarseBytes(w)))
-		var q QuantizedRows
-		defer q.Free()
-		e.Quantize(&q, nil, 32, 0, 32, false)
-		if !e.ArgMaxS8(nil, &q, c, nil) {
+		c := form(trained(newRand(), 40, 32, 0)).coarsen(e, nil, plain)
+		if !e.LinearArgMax(nil, screenRows(t, e, nil, 0, 32), c, nil) {
 			t.Error("refused")
 		}
 	})
 }
 
-// FuzzArgMaxS8 holds what is found to the products, bit for bit.
-func FuzzArgMaxS8(f *testing.F) {
+// FuzzLinearArgMax holds what is found to the products, bit for bit.
+func FuzzLinearArgMax(f *testing.F) {
 	f.Add(uint64(1), uint16(4), uint8(0), uint8(1), false)
 	f.Add(uint64(2), uint16(2049), uint8(3), uint8(5), true)
 	f.Fuzz(func(t *testing.T, seed uint64, columns uint16, groups, m uint8, biased bool) {
-		withCoarse(t, func(t *testing.T) { testArgMaxS8(t, seed, columns, groups, m, biased) })
+		withForms(t, func(t *testing.T, form func(*S8Weights) *screened) {
+			testLinearArgMax(t, form, seed, columns, groups, m, biased)
+		})
 	})
 }
 
-func testArgMaxS8(t *testing.T, seed uint64, columns uint16, groups, m uint8, biased bool) {
+func testLinearArgMax(t *testing.T, form func(*S8Weights) *screened, seed uint64, columns uint16, groups, m uint8, biased bool) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	n, k, rows := 1+int(columns%4096), 1+int(groups)*3, 1+int(m%9)
 	e := NewExecutor(1 + int(seed%3))
 	defer e.Close()
 	w := NewS8Weights(anyBytes(r, n*k), n, k, positive(r, n))
-	e.Compensate(w)
+	screened := form(w)
 	var bias []float32
 	if biased {
 		bias = randomFloats(r, n)
 	}
-	c := e.Coarsen(w, bias, make([]byte, CoarseBytes(w)))
+	c := screened.coarsen(e, bias, plain)
 	x := randomFloats(r, rows*k)
 	for i := range rows {
 		Add(x[i*k:(i+1)*k], towards(r, w, r.IntN(n), 4*r.Float64()))
 	}
-	var q QuantizedRows
-	defer q.Free()
-	e.Quantize(&q, x, k, rows, k, false)
-	best, y := make([]Candidate, rows), make([]float32, rows*n)
-	if !e.ArgMaxS8(best, &q, c, nil) {
+	a, best := screenRows(t, e, x, rows, k), make([]Candidate, rows)
+	if !e.LinearArgMax(best, a, c, nil) {
 		return
 	}
-	e.LinearS8(y, n, &q, w, &Epilogue{Bias: bias})
+	y := screened.linear(e, a, n, bias)
 	for i := range rows {
 		if want := argMax(y[i*n:(i+1)*n], nil); best[i] != want {
 			t.Fatalf("row %d of %d, %d columns of %d: %v, want %v", i, rows, n, k, best[i], want)
@@ -326,47 +400,40 @@ func testArgMaxS8(t *testing.T, seed uint64, columns uint16, groups, m uint8, bi
 	}
 }
 
-// BenchmarkArgMaxS8 finds the largest product with NLLB's vocabulary.
-func BenchmarkArgMaxS8(b *testing.B) {
+// BenchmarkLinearArgMax finds the largest product with NLLB's vocabulary.
+func BenchmarkLinearArgMax(b *testing.B) {
 	const n, k = 256206, 1024
 	if active.s8.coarse == nil {
 		b.Skip("this tier has no coarse weights")
 	}
-	r := rand.New(rand.NewPCG(1, 1))
-	data, scale := make([]int8, n*k), make([]float32, n)
-	for i := range data {
-		data[i] = int8(max(min(r.NormFloat64()*38, 127), -127))
-	}
-	for i := range scale {
-		scale[i] = 3600
-	}
 	e := NewExecutor(DefaultThreads())
 	defer e.Close()
-	w := NewS8Weights(data, n, k, scale)
-	e.Compensate(w)
-	b.Run("Coarsen", func(b *testing.B) {
-		memory := make([]byte, CoarseBytes(w))
-		for b.Loop() {
-			e.Coarsen(w, nil, memory)
+	w := trained(newRand(), n, k, 0)
+	for name, form := range forms {
+		screened, memory := form(w), make([]byte, CoarseBytes(n, k))
+		if w.Comp == nil {
+			e.Compensate(w)
 		}
-	})
-	c := e.Coarsen(w, nil, make([]byte, CoarseBytes(w)))
-	for _, m := range []int{1, 4, 8, 16} {
-		var x []float32
-		for range m {
-			x = append(x, towards(r, w, r.IntN(n), 0.5)...)
-		}
-		var q QuantizedRows
-		defer q.Free()
-		e.Quantize(&q, x, k, m, k, false)
-		best := make([]Candidate, m)
-		b.Run(fmt.Sprintf("m%d", m), func(b *testing.B) {
+		var c *CoarseWeights
+		b.Run(name+"/Coarsen", func(b *testing.B) {
 			for b.Loop() {
-				if !e.ArgMaxS8(best, &q, c, nil) {
-					b.Fatal("too many columns may be the largest")
-				}
+				c = screened.coarsen(e, nil, func(int) []byte { return memory })
 			}
 		})
+		for _, m := range []int{1, 4, 8, 16} {
+			var x []float32
+			for range m {
+				x = append(x, towards(newRand(), w, m*1000, 0.5)...)
+			}
+			rows, best := screenRows(b, e, x, m, k), make([]Candidate, m)
+			b.Run(fmt.Sprintf("%s/m%d", name, m), func(b *testing.B) {
+				for b.Loop() {
+					if !e.LinearArgMax(best, rows, c, nil) {
+						b.Fatal("too many columns may be the largest")
+					}
+				}
+			})
+		}
 	}
 }
 
@@ -381,8 +448,7 @@ func BenchmarkLevels(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 1))
 	e := NewExecutor(1)
 	defer e.Close()
-	w, _ := trained(r, n, k, 0)
-	task := screenTask{c: e.Coarsen(w, nil, make([]byte, CoarseBytes(w))), lds: k + 64, signed: anyBytes(r, m*(k+64)), rows: make([]screenRow, m)}
+	task := screenTask{c: forms["int8"](trained(r, n, k, 0)).coarsen(e, nil, plain), lds: k + 64, signed: anyBytes(r, m*(k+64)), rows: make([]screenRow, m)}
 	dst := make([]int32, m*chunkStride)
 	run := func(b *testing.B) {
 		for b.Loop() {
