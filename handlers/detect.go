@@ -90,7 +90,7 @@ func (s *service) acquireNext(c *fiber.Ctx) (Model, func(), error) {
 		s.countDropped(err)
 		return Model{}, nil, err
 	}
-	defer leave()
+	defer leave(0)
 	return s.model(ctx)
 }
 

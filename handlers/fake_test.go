@@ -45,6 +45,8 @@ func (m *fakeModel) Translate(ctx context.Context, r translate.Request) (transla
 			return result, ctx.Err()
 		case <-time.After(2 * time.Second):
 		}
+	case strings.HasPrefix(r.Text, "https://") && !strings.Contains(r.Text, " "): // has no language and stays as it is
+		return translate.Result{Source: r.Source, Text: r.Text}, nil
 	}
 	if r.Source == "" {
 		found, _ := m.Detect(r.Text, 1)
@@ -53,11 +55,12 @@ func (m *fakeModel) Translate(ctx context.Context, r translate.Request) (transla
 		}
 		result.Source, result.Detected = found.Language, &found
 	}
+	var text strings.Builder
 	for _, sentence := range strings.SplitAfter(r.Text, ". ") {
-		start := len(result.Text) - len(result.Segments)*len("<>"+r.Target)
+		start := text.Len() - len(result.Segments)*len("<>"+r.Target)
 		segment := translate.Segment{Index: len(result.Segments), Start: start, End: start + len(sentence), Text: "<" + r.Target + ">" + sentence}
 		result.Segments = append(result.Segments, segment)
-		result.Text += segment.Text
+		text.WriteString(segment.Text)
 		if r.OnText != nil {
 			r.OnText(segment.Text)
 		}
@@ -65,6 +68,7 @@ func (m *fakeModel) Translate(ctx context.Context, r translate.Request) (transla
 			r.OnSegment(segment)
 		}
 	}
+	result.Text = text.String()
 	return result, nil
 }
 

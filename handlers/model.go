@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/sematech/sema/translate"
@@ -25,6 +26,15 @@ type Translator interface {
 type Model struct {
 	Translator
 	Version string // what X-Model-Version says, and a part of cache keys
+
+	done *atomic.Int64 // what was translated for the request, in the queue's tokens; nil outside of the queue
+}
+
+// worked counts a text that the model translated for the request.
+func (m Model) worked(request translate.Request) {
+	if m.done != nil {
+		m.done.Add(int64(tokenCost(request.Text, request.BeamSize)))
+	}
 }
 
 // Models hands out the generation that serves now.

@@ -42,10 +42,11 @@ func NewQueue(maxActive, maxWaiting int) *Queue {
 	return &Queue{maxActive: maxActive, maxWaiting: maxWaiting}
 }
 
-// Enter waits until work of this cost may run and returns the function that ends it. It returns a *QueueError when the
-// queue is full or the deadline of ctx can't be met, and ctx's error when ctx ends first. Work over the bound runs
-// alone rather than never.
-func (q *Queue) Enter(ctx context.Context, cost int) (leave func(), err error) {
+// Enter waits until work of this cost may run and returns the function that ends it, which is told how much of the
+// work was done: what failed, or was known already, says nothing of the speed. It returns a *QueueError when the queue
+// is full or the deadline of ctx can't be met, and ctx's error when ctx ends first. Work over the bound runs alone
+// rather than never.
+func (q *Queue) Enter(ctx context.Context, cost int) (leave func(done int), err error) {
 	cost = min(max(cost, 1), q.maxActive)
 	q.mu.Lock()
 	if q.waiting.Len() == 0 && q.active+cost <= q.maxActive {
@@ -64,7 +65,7 @@ func (q *Queue) Enter(ctx context.Context, cost int) (leave func(), err error) {
 	return q.wait(ctx, element, w)
 }
 
-func (q *Queue) wait(ctx context.Context, element *list.Element, w *waiter) (func(), error) {
+func (q *Queue) wait(ctx context.Context, element *list.Element, w *waiter) (func(done int), error) {
 	select {
 	case <-w.ready:
 		return q.leaveOnce(w.cost), nil
@@ -123,19 +124,24 @@ func (q *Queue) admitLocked() {
 	}
 }
 
-func (q *Queue) leaveOnce(cost int) func() {
-	return sync.OnceFunc(func() {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.measureLocked(cost)
-		q.active -= cost
-		q.admitLocked()
-	})
+func (q *Queue) leaveOnce(cost int) func(done int) {
+	var once sync.Once
+	return func(done int) {
+		once.Do(func() {
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			if done > 0 {
+				q.measureLocked(done)
+			}
+			q.active -= cost
+			q.admitLocked()
+		})
+	}
 }
 
-// measureLocked updates the speed: tokens finished over the time that the service has been busy.
-func (q *Queue) measureLocked(cost int) {
-	q.finishedTokens += cost
+// measureLocked updates the speed: tokens done over the time that the service has been busy.
+func (q *Queue) measureLocked(done int) {
+	q.finishedTokens += done
 	elapsed := time.Since(q.busySince).Seconds()
 	if elapsed <= 0 {
 		return

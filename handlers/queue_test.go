@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sematech/sema/cache"
 	"github.com/sematech/sema/handlers"
 )
 
@@ -29,8 +30,8 @@ func TestQueueBoundsWhatRuns(t *testing.T) {
 			}
 			time.Sleep(100 * time.Microsecond)
 			active.Add(int64(-cost))
-			leave()
-			leave()
+			leave(cost)
+			leave(cost)
 		})
 	}
 	wg.Wait()
@@ -48,7 +49,7 @@ func TestQueueRunsWhatIsLargerThanItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leave()
+	leave(0)
 }
 
 func TestQueueIsFull(t *testing.T) {
@@ -58,7 +59,7 @@ func TestQueueIsFull(t *testing.T) {
 	go func() {
 		leave, err := q.Enter(context.Background(), 10)
 		if err == nil {
-			leave()
+			leave(10)
 		}
 		waited <- err
 	}()
@@ -70,7 +71,7 @@ func TestQueueIsFull(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Label != "full" {
 		t.Errorf("got %v", err)
 	}
-	leave()
+	leave(10)
 	if err := <-waited; err != nil {
 		t.Error(err)
 	}
@@ -80,9 +81,9 @@ func TestQueueRefusesWhatCannotBeInTime(t *testing.T) {
 	q := handlers.NewQueue(100, 10_000)
 	leave, _ := q.Enter(context.Background(), 100)
 	time.Sleep(50 * time.Millisecond)
-	leave() // 2,000 tokens a second at most
+	leave(100) // 2,000 tokens a second at most
 	busy, _ := q.Enter(context.Background(), 100)
-	defer busy()
+	defer busy(0)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
@@ -90,6 +91,29 @@ func TestQueueRefusesWhatCannotBeInTime(t *testing.T) {
 	var refused *handlers.QueueError
 	if !errors.As(err, &refused) || refused.Label != "deadline" || refused.RetryAfter <= 0 || time.Since(begin) > 9*time.Millisecond {
 		t.Errorf("got %v after %v", err, time.Since(begin))
+	}
+}
+
+// TestQueueMeasuresWhatWasDone: work that failed, or that was known already, says nothing of the speed.
+func TestQueueMeasuresWhatWasDone(t *testing.T) {
+	s := start(t, func(o *handlers.Options) { o.Cache = cache.New(1 << 20) })
+	speed := func() float64 {
+		return s.get("/health").json(t)["queue"].(map[string]any)["tokens_per_second"].(float64)
+	}
+	for _, body := range []string{`{"text":"fail","target_language":"swh_Latn"}`, `{"text":"1234567","target_language":"swh_Latn"}`, `{"text":"panic","target_language":"swh_Latn"}`} {
+		if s.post("/translate", body); speed() != 0 {
+			t.Errorf("%v tokens a second after %s", speed(), body)
+		}
+	}
+	s.post("/translate", hello)
+	measured := speed()
+	if measured <= 0 {
+		t.Fatal("a translation is not measured")
+	}
+	s.post("/translate", hello)
+	s.post("/translate/batch", `{"texts":["fail","fail"],"target_language":"swh_Latn"}`)
+	if got := speed(); got != measured {
+		t.Errorf("%v tokens a second, %v before a hit of the cache and a failure", got, measured)
 	}
 }
 
@@ -106,7 +130,7 @@ func TestQueueForgetsWhoLeaves(t *testing.T) {
 	if err := <-waited; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	leave()
+	leave(0)
 	if got := q.Status(); got.ActiveTokens != 0 || got.WaitingTokens != 0 || got.Waiting != 0 {
 		t.Errorf("%+v", got)
 	}
@@ -136,7 +160,7 @@ func ExampleQueue() {
 		fmt.Println(err)
 		return
 	}
-	defer leave()
+	defer leave(40)
 	fmt.Println(queue.Status().ActiveTokens)
 	// Output: 40
 }

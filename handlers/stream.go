@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 	"unicode/utf8"
 
@@ -53,21 +54,11 @@ func (s *service) postTranslateStream(c *fiber.Ctx) error {
 // stream admits the request before it answers, so that a refusal is an ordinary error, and then runs do, which
 // outlives the handler and must not use the request.
 func (s *service) stream(c *fiber.Ctx, request translate.Request, do func(context.Context, Model, *eventWriter) error) error {
-	if s.ShuttingDown() {
-		return fail(typeShuttingDown, "the service is shutting down").retry(retryWithoutModel)
-	}
 	ctx, cancel := context.WithTimeout(s.Context, s.RequestTimeout)
 	ctx, stop := cancelWhenGone(ctx, c.Context().Conn())
 	abandon := func() { stop(); cancel() }
-	leave, err := s.queue.Enter(ctx, tokenCost(request.Text, request.BeamSize))
+	model, leave, err := s.enter(ctx, tokenCost(request.Text, request.BeamSize))
 	if err != nil {
-		abandon()
-		s.countDropped(err)
-		return err
-	}
-	model, release, err := s.model(ctx)
-	if err != nil {
-		leave()
 		abandon()
 		return err
 	}
@@ -75,8 +66,7 @@ func (s *service) stream(c *fiber.Ctx, request translate.Request, do func(contex
 	setStreamHeaders(c, model.Version)
 	c.Locals(streamingKey, true)
 	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
-		defer func() { release(); leave(); abandon() }()
-		events.run(w, func() error { return do(ctx, model, events) })
+		events.runApart(w, func() error { return do(ctx, model, events) }, func() { leave(); abandon() })
 	})
 	return nil
 }
@@ -89,10 +79,16 @@ func setStreamHeaders(c *fiber.Ctx, version string) {
 	}
 }
 
+// eventSink takes what a stream sends. Flush sends it on, and fails once it can't be sent.
+type eventSink interface {
+	io.Writer
+	Flush() error
+}
+
 // eventWriter sends Server-Sent Events; the first failure to send cancels the work.
 type eventWriter struct {
 	service *service
-	out     *bufio.Writer
+	out     eventSink
 	cancel  func()
 	start   time.Time
 	id      uint64
@@ -105,19 +101,40 @@ func (s *service) newEvents(c *fiber.Ctx, cancel func()) *eventWriter {
 	return &eventWriter{service: s, cancel: cancel, start: start, outcome: s.outcomeOf(c)}
 }
 
-// run does the work, reports its error as an event, and records the request when all is sent.
+// run does the work, sends its events to w and records the request when all is sent.
 func (e *eventWriter) run(w *bufio.Writer, do func() error) {
 	e.out = w
+	e.work(do)
+	e.finish()
+}
+
+// runApart is run for work that does not wait for a client that reads slowly: done is called when the work has ended,
+// which may be long before all is sent.
+func (e *eventWriter) runApart(w *bufio.Writer, do func() error, done func()) {
+	out := newOutbox()
+	e.out = out
+	go func() {
+		defer out.close()
+		defer done()
+		e.work(do)
+	}()
+	out.deliver(w)
+	e.finish()
+}
+
+// work does the work and reports its error, or its panic, as an event.
+func (e *eventWriter) work(do func() error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.fail(e.service.recovered(r, e.outcome.id))
 		}
-		e.service.finish(e.outcome, time.Since(e.start))
 	}()
 	if err := do(); err != nil {
 		e.fail(err)
 	}
 }
+
+func (e *eventWriter) finish() { e.service.finish(e.outcome, time.Since(e.start)) }
 
 func (e *eventWriter) fail(err error) {
 	answer := *e.service.asAnswer(err)

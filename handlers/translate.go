@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -115,23 +116,36 @@ func (s *service) checkText(field, text string) error {
 
 // admit waits for the request's turn, holds the serving model while do runs, and releases both.
 func (s *service) admit(ctx context.Context, text string, beam int, do func(Model) error) error {
-	if s.ShuttingDown() {
-		return fail(typeShuttingDown, "the service is shutting down").retry(retryWithoutModel)
-	}
-	start := time.Now()
-	leave, err := s.queue.Enter(ctx, tokenCost(text, beam))
+	model, leave, err := s.enter(ctx, tokenCost(text, beam))
 	if err != nil {
-		s.countDropped(err)
 		return err
 	}
 	defer leave()
+	return do(model)
+}
+
+// enter waits for the turn of work of this cost and holds the serving model; leave gives both back.
+func (s *service) enter(ctx context.Context, cost int) (model Model, leave func(), err error) {
+	if s.ShuttingDown() {
+		return Model{}, nil, fail(typeShuttingDown, "the service is shutting down").retry(retryWithoutModel)
+	}
+	start := time.Now()
+	giveUp, err := s.queue.Enter(ctx, cost)
+	if err != nil {
+		s.countDropped(err)
+		return Model{}, nil, err
+	}
 	s.metrics.Queue(time.Since(start))
 	model, release, err := s.model(ctx)
 	if err != nil {
-		return err
+		giveUp(0)
+		return Model{}, nil, err
 	}
-	defer release()
-	return do(model)
+	model.done = new(atomic.Int64)
+	return model, func() {
+		release()
+		giveUp(int(model.done.Load()))
+	}, nil
 }
 
 // model acquires the serving model. While models are replaced in place there is none for a moment: admitted requests
@@ -169,6 +183,9 @@ func (s *service) translateOne(ctx context.Context, model Model, request transla
 	result, err := s.cachedTranslate(ctx, model, request)
 	if err != nil {
 		return translation{}, err
+	}
+	if result.Tokens > 0 { // neither known already nor without words
+		model.worked(request)
 	}
 	elapsed := time.Since(start)
 	answer := translation{
