@@ -11,7 +11,7 @@ import (
 const disconnectPoll = 100 * time.Millisecond
 
 // cancelWhenGone returns a context that is cancelled when the client closes its connection, and a function to stop
-// watching. fasthttp does not read from a connection while it answers, so this peeks at the socket.
+// watching. fasthttp does not read from a connection while it answers, so this looks at the socket.
 func cancelWhenGone(ctx context.Context, conn net.Conn) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	socket, ok := conn.(syscall.Conn)
@@ -39,13 +39,9 @@ func cancelWhenGone(ctx context.Context, conn net.Conn) (context.Context, contex
 	return ctx, cancel
 }
 
-// gone peeks one byte: none and no error is the end of the stream.
+// gone asks the system whether the peer sends no more.
 func gone(raw syscall.RawConn) bool {
 	ended := false
-	err := raw.Control(func(fd uintptr) {
-		var one [1]byte
-		n, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		ended = n == 0 && err == nil || err == syscall.ECONNRESET
-	})
+	err := raw.Control(func(fd uintptr) { ended = hungUp(int(fd)) })
 	return ended || err != nil
 }
