@@ -17,9 +17,6 @@ func decodeJSON(c *fiber.Ctx, out any) error {
 	if !isJSON(c.Get(fiber.HeaderContentType)) {
 		return fail(typeMediaType, "the body must be JSON, with Content-Type: application/json")
 	}
-	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && encoding != "identity" {
-		return fail(typeMediaType, "the body must not be compressed")
-	}
 	return unmarshal(c.Request().Body(), out)
 }
 

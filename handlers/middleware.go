@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -214,6 +215,22 @@ func compress(c *fiber.Ctx) error {
 		compressor(c.Context())
 	}
 	return nil
+}
+
+// formFields is how many fields a form may have beside one for each text of a batch.
+const formFields = 1000
+
+// modest refuses bodies that would take far more memory than they are long: compressed ones, which fasthttp unpacks
+// without a bound where they are forms, and forms of very many fields.
+func (s *service) modest(c *fiber.Ctx) error {
+	body, encoding := c.Request().Body(), c.Get(fiber.HeaderContentEncoding)
+	if len(body) > 0 && encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return fail(typeMediaType, "the body must not be compressed")
+	}
+	if most := formFields + s.MaxBatchSize; isForm(c) && bytes.Count(body, []byte("&")) >= most {
+		return fail(typeBadRequest, fmt.Sprintf("the form has more than %d fields", most))
+	}
+	return c.Next()
 }
 
 // deadline bounds the time of a request.

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -233,6 +235,65 @@ func TestClientLeaves(t *testing.T) {
 			t.Errorf("%s: the work goes on without its client", path)
 		}
 	}
+}
+
+// TestClientLeavesWithBytesUnread: what else the client sent does not hide that it is gone.
+func TestClientLeavesWithBytesUnread(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells of the end of a connection before all of it is read")
+	}
+	s := start(t, nil)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := `{"text":"slow","target_language":"swh_Latn"}`
+	fmt.Fprintf(conn, "POST /translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	for s.models.model.running.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Fprint(conn, "GET")
+	conn.Close()
+	for range 60 {
+		if s.models.model.cancelled.Load() > 0 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Error("the work goes on without its client")
+}
+
+// TestStalledStream: a client that does not read what is streamed to it holds neither a place in the queue nor a model.
+func TestStalledStream(t *testing.T) {
+	s := start(t, func(o *handlers.Options) { o.MaxCharacters, o.BodyLimit, o.ActiveTokens = 2<<20, 8<<20, 1 })
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	body := `{"text":"` + strings.Repeat("a. ", 100_000) + `","target_language":"swh_Latn","source_language":"eng_Latn","tokens":true}` // 20 MB of events
+	fmt.Fprintf(conn, "POST /translate/stream HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	for s.models.model.calls.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	answered := make(chan answer, 1)
+	go func() { answered <- s.post("/translate", hello) }()
+	select {
+	case a := <-answered:
+		if a.StatusCode != 200 {
+			t.Errorf("another client gets %d %s", a.StatusCode, a.body)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("another client waits")
+	}
+	for range 100 {
+		if s.models.held.Load() == 0 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Error("a model is still held")
 }
 
 func TestSlowBody(t *testing.T) {

@@ -25,7 +25,7 @@ type dialect struct {
 // install adds the middleware and all routes: the service's own and its documentation twice, and the other services'
 // where their clients look for them.
 func (s *service) install(app *fiber.App) {
-	app.Use(s.observe, s.secure, s.cors, compress, s.deadline)
+	app.Use(s.observe, s.secure, s.cors, compress, s.modest, s.deadline)
 	for _, r := range slices.Concat(s.routes(), s.adminRoutes(), s.documentRoutes()) {
 		s.add(app, r, apiPrefix+r.path, nil)
 		s.add(app, r, r.path, nil)

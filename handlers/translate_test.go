@@ -117,7 +117,26 @@ func TestMediaTypes(t *testing.T) {
 	for _, media := range []string{"", "text/plain", "application/xml", ";;"} {
 		wantError(t, s.do("POST", "/translate/batch", body, "Content-Type", media), 415, "unsupported_media_type")
 	}
-	wantError(t, s.post("/translate", body, "Content-Encoding", "gzip"), 415, "unsupported_media_type")
+}
+
+// TestBodiesThatGrow: what would be far larger in memory than on the wire is refused before it is unpacked.
+func TestBodiesThatGrow(t *testing.T) {
+	s := start(t, nil)
+	form := "--X\r\nContent-Disposition: form-data; name=\"q\"\r\n\r\nHello\r\n--X--\r\n"
+	for media, body := range map[string]string{"application/json": hello, "multipart/form-data; boundary=X": form, "application/x-www-form-urlencoded": "q=Hello&target=sw"} {
+		for _, encoding := range []string{"gzip", "br", "identity, gzip"} {
+			a := s.do("POST", "/translate", body, "Content-Type", media, "Content-Encoding", encoding)
+			wantError(t, a, 415, "unsupported_media_type")
+		}
+		if a := s.do("POST", "/translate", body, "Content-Type", media, "Content-Encoding", "Identity"); a.StatusCode == 415 {
+			t.Errorf("%s: %s", media, a.body)
+		}
+	}
+	fields := strings.Repeat("q=a&", 2000)
+	wantError(t, s.do("POST", "/translate", fields, "Content-Type", "application/x-www-form-urlencoded"), 400, "bad_request")
+	if a := s.do("POST", "/v2/translate", fields, "Content-Type", "Application/X-WWW-form-urlencoded"); a.StatusCode != 400 || !strings.Contains(a.body, "fields") {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
 }
 
 func TestNotFoundAndMethods(t *testing.T) {
