@@ -244,11 +244,13 @@ func (s *service) translateParts(ctx context.Context, model Model, base translat
 		if err != nil {
 			return peerResult{}, err
 		}
-		if result.source == "" {
-			result.source, result.detected = translated.SourceLanguage, translated.Detected
-		}
 		result.inference += translated.InferenceTime
-		base.Source = translated.SourceLanguage // one language for all parts of a text
+		if source := translated.SourceLanguage; source != undetermined { // a part may be no more than an address
+			if result.source == "" {
+				result.source, result.detected = source, translated.Detected
+			}
+			base.Source = source // one language for all parts of a text
+		}
 		out.WriteString(part.finish(translated.TranslatedText))
 	}
 	result.text = out.String()

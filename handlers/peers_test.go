@@ -114,6 +114,8 @@ func TestGoogle(t *testing.T) {
 	s := start(t, nil)
 	same(t, "default html", s.post("/language/translate/v2", `{"q":["Tom &amp; <b>Jerry</b>"],"target":"sw"}`), 200,
 		`{"data":{"translations":[{"translatedText":"&lt;swh_Latn&gt;Tom &amp; <b>&lt;swh_Latn&gt;Jerry</b>","detectedSourceLanguage":"en"}]}}`)
+	same(t, "an address first", s.post("/language/translate/v2", `{"q":["https://12.34<br>Hello"],"target":"sw"}`), 200,
+		`{"data":{"translations":[{"translatedText":"https://12.34<br>&lt;swh_Latn&gt;Hello","detectedSourceLanguage":"en"}]}}`)
 	same(t, "text", s.get("/language/translate/v2?q=Hello&q=Bye&source=en&target=sw&format=text"), 200,
 		`{"data":{"translations":[{"translatedText":"<swh_Latn>Hello"},{"translatedText":"<swh_Latn>Bye"}]}}`)
 	same(t, "detect", s.post("/language/translate/v2/detect", `{"q":"Hello"}`), 200,
