@@ -85,7 +85,7 @@ func serve(ctx context.Context, cfg config.Config, std stdio) error {
 	}
 	log.WithField("address", listener.Addr().String()).Info("listening")
 	failed := make(chan error, 1)
-	go func() { failed <- app.Listener(listener) }()
+	go func() { failed <- app.Listener(patientListener{listener, log}) }()
 	stopModels := runModels(control, log)
 	defer func() {
 		stopModels()
