@@ -44,6 +44,7 @@ func (s scope) attention(d, heads int, preNorm, memory bool) *multiHeadAttention
 		s.l.fail("%q: %d heads do not fit in %d dimensions", s.path, heads, d)
 		return a
 	}
+	s.checkWidth(inner, d)
 	a.scale = float32(s.number("queries_scale", float64(1/float32(math.Sqrt(float64(float32(a.dHead)))))))
 	if memory {
 		a.in = s.at("linear_0").dense(inner, d)

@@ -81,9 +81,22 @@ func (s scope) feedForward(d int, preNorm bool, act kernels.Activation) *feedFor
 	if f.up == nil {
 		return f
 	}
+	s.checkWidth(f.up.n, d)
 	f.gate = s.at("linear_0_noact").optionalDense(f.up.n, d)
 	f.down = s.at("linear_1").dense(d, f.up.n)
 	return f
+}
+
+// maxWidth is how many times as wide as its input a layer may be inside: its
+// activations take no more than a small part of the memory of its weights.
+// The widest known, T5's largest, are 64 times as wide.
+const maxWidth = 256
+
+// checkWidth refuses a layer that is inner wide and has d inputs.
+func (s scope) checkWidth(inner, d int) {
+	if inner > maxWidth*d {
+		s.l.fail("%q is %d wide inside for %d inputs, more than %d times as many", s.path, inner, d, maxWidth)
+	}
 }
 
 // ffnRows is how many rows pass through a feed-forward network at once: it

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -187,6 +188,56 @@ func defaults(change func(o *ctranslate2.TranslationOptions)) ctranslate2.Transl
 	o.ReturnScores = true
 	change(&o)
 	return o
+}
+
+// TestWideLayersAreRefused: a small file must not make activations that are many times as large.
+func TestWideLayersAreRefused(t *testing.T) {
+	const ffn = 257 * 4
+	m := newTiny()
+	m.set("encoder/layer_0/ffn/linear_0/weight", make([]float32, 4*ffn), ffn, 4)
+	m.set("encoder/layer_0/ffn/linear_0/bias", make([]float32, ffn), ffn)
+	m.set("encoder/layer_0/ffn/linear_1/weight", make([]float32, 4*ffn), 4, ffn)
+	refused(t, m.files(), "1028 wide inside for 4 inputs")
+	m = newTiny()
+	m.set("encoder/layer_0/self_attention/head_dim", []float32{600})
+	refused(t, m.files(), "1200 wide inside for 4 inputs")
+}
+
+// TestAliasesShareWhatIsConverted: names for the same float16 vector cost nothing each.
+func TestAliasesShareWhatIsConverted(t *testing.T) {
+	const layers, size = 200, 1 << 18
+	var b binaryFile
+	for name, v := range newTiny() {
+		if !strings.HasPrefix(name, "encoder/position_encodings") {
+			b.add(name, v.values, v.shape...)
+		}
+	}
+	b.raw("encoder/layer_0/self_attention/relative_position_keys", make([]byte, 2*(2*size+1)*2), 4, 2*size+1, 2)
+	for i := 1; i < layers; i++ {
+		for _, name := range []string{"self_attention/linear_0/weight", "self_attention/linear_1/weight", "ffn/linear_0/weight", "ffn/linear_1/weight",
+			"self_attention/layer_norm/gamma", "self_attention/layer_norm/beta", "ffn/layer_norm/gamma", "ffn/layer_norm/beta", "self_attention/relative_position_keys"} {
+			b.alias(fmt.Sprintf("encoder/layer_%d/%s", i, name), "encoder/layer_0/"+name)
+		}
+	}
+	fs := newTiny().files()
+	fs["model.bin"] = &fstest.MapFile{Data: b.bytes()}
+	before := heap()
+	tr, err := ctranslate2.OpenFS(fs, ".", ctranslate2.Options{Threads: 1, CacheBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	if grown := heap() - before; grown > 64<<20 {
+		t.Errorf("%d MiB of heap for a file of %d MiB", grown>>20, len(fs["model.bin"].Data)>>20)
+	}
+}
+
+// heap is what is reachable, in bytes.
+func heap() int64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
 
 // TestOutOfPositions has one sequence go beyond the positions that the model

@@ -20,7 +20,8 @@ type loader struct {
 	compute DataType // Int8 or Float32: how weights of Dense layers are used
 	epsilon *float32 // of every LayerNorm; nil: the default of its kind
 	weights map[*Variable]*weights
-	s8      []*kernels.S8Weights // all of them, for the compensation terms
+	vectors map[*Variable][]float32 // that were converted
+	s8      []*kernels.S8Weights    // all of them, for the compensation terms
 	err     error
 }
 
@@ -164,22 +165,29 @@ func (s scope) matrix(name string) *Variable {
 }
 
 // floats returns v's elements as float32. A float32 variable is used where it
-// lies in the file; others are converted.
+// lies in the file; others are converted, once however many names they have.
 func (l *loader) floats(v *Variable) []float32 {
-	switch v.Type {
-	case Float32:
+	if v.Type == Float32 {
 		return view[float32](v.Data)
-	case Float16:
-		out := make([]float32, v.Len())
-		kernels.Float16ToFloat32(out, view[uint16](v.Data))
-		return out
-	case BFloat16:
-		out := make([]float32, v.Len())
-		kernels.BFloat16ToFloat32(out, view[uint16](v.Data))
-		return out
 	}
-	l.fail("variable %q has type %s, a float type is needed", v.Name, v.Type)
-	return make([]float32, v.Len())
+	out := l.vectors[v]
+	if out == nil {
+		out = make([]float32, v.Len())
+		l.convert(out, v)
+		l.vectors[v] = out
+	}
+	return out
+}
+
+func (l *loader) convert(dst []float32, v *Variable) {
+	switch v.Type {
+	case Float16:
+		kernels.Float16ToFloat32(dst, view[uint16](v.Data))
+	case BFloat16:
+		kernels.BFloat16ToFloat32(dst, view[uint16](v.Data))
+	default:
+		l.fail("variable %q has type %s, a float type is needed", v.Name, v.Type)
+	}
 }
 
 // view reads little-endian bytes as a slice of T, in place. The bytes may lie
