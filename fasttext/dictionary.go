@@ -82,7 +82,7 @@ func (r *reader) dictionary(a args) *dictionary {
 	r.entries(d, size)
 	r.prunes(d)
 	if r.err == nil {
-		d.initSubwords()
+		r.subwords(d)
 	}
 	return d
 }
@@ -118,8 +118,17 @@ func (r *reader) prunes(d *dictionary) {
 	}
 }
 
-// initSubwords lists the rows of each word.
-func (d *dictionary) initSubwords() {
+// spareSubwords is how many rows the words of a dictionary may have beside as
+// many for each byte of the file as bytesSubwords says: several times what real
+// models have, whose words are a small part of them.
+const (
+	spareSubwords = 1 << 16
+	bytesSubwords = 4
+)
+
+// subwords lists the rows of each word.
+func (r *reader) subwords(d *dictionary) {
+	most := spareSubwords + bytesSubwords*len(r.data)
 	var rows []int32 // of all words: one piece of memory, not one for each
 	d.subwords = make([][]int32, d.words)
 	ends := make([]int, d.words)
@@ -127,7 +136,10 @@ func (d *dictionary) initSubwords() {
 		if rows = append(rows, int32(i)); d.names[i] != endOfSentence {
 			rows = d.appendSubwords(rows, d.names[i])
 		}
-		ends[i] = len(rows)
+		if ends[i] = len(rows); len(rows) > most {
+			r.fail("its words have more than %d n-grams of letters", most)
+			return
+		}
 	}
 	start := 0
 	for i, end := range ends {

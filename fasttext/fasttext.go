@@ -119,7 +119,7 @@ func (m *Model) label(i int) string {
 
 // Predict returns up to k labels of at least the probability threshold, best
 // first. A line break ends nothing: it counts as a space. A text of which the
-// model knows nothing has no prediction.
+// model knows nothing, or computes what is no number, has no prediction.
 func (m *Model) Predict(text string, k int, threshold float32) []Prediction {
 	k = min(k, m.labels)
 	if k < 1 {
@@ -142,6 +142,9 @@ func (m *Model) Predict(text string, k int, threshold float32) []Prediction {
 	s.best.sort()
 	out := make([]Prediction, len(s.best))
 	for i, r := range s.best {
+		if r.score != r.score { // what is not a number came of numbers that are too large
+			return nil
+		}
 		out[i] = Prediction{m.label(int(r.label)), clamp(float32(math.Exp(float64(r.score))))}
 	}
 	return out

@@ -3,6 +3,7 @@ package fasttext
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,6 +134,59 @@ func TestHostile(t *testing.T) {
 	}
 	if _, err := Open("testdata/none.bin"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
+	}
+}
+
+// classifier is a file of one word, two labels and one dimension.
+func classifier(word string, minn, maxn int32, values [4]float32) []byte {
+	var b bytes.Buffer
+	put := func(values ...any) {
+		for _, v := range values {
+			if s, ok := v.(string); ok {
+				b.WriteString(s)
+				v = byte(0)
+			}
+			_ = binary.Write(&b, binary.LittleEndian, v)
+		}
+	}
+	put(int32(793712314), int32(12))
+	put(int32(1), int32(0), int32(0), int32(0), int32(0), int32(1), int32(lossSoftmax), int32(supervised), int32(1), minn, maxn, int32(0), 0.0)
+	put(int32(3), int32(1), int32(2), int64(0), int64(-1))
+	put(word, int64(1), byte(0), "__label__x", int64(1), byte(1), "__label__y", int64(1), byte(1))
+	put(byte(0), int64(2), int64(1), values[0], values[1]) // the word's row and the bucket's
+	put(byte(0), int64(2), int64(1), values[2], values[3])
+	return b.Bytes()
+}
+
+// TestNumbers: a file holds numbers only, and what they overflow to is no prediction.
+func TestNumbers(t *testing.T) {
+	for _, v := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
+		if _, err := Parse(classifier("a", 0, 0, [4]float32{1, 0, 1, v})); !errors.Is(err, ErrInvalidModel) {
+			t.Errorf("%v: %v", v, err)
+		}
+	}
+	m, err := Parse(classifier("a", 0, 0, [4]float32{3e38, 0, 3e38, -3e38}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Predict("a", 2, 0); got != nil {
+		t.Errorf("%v of infinite scores", got)
+	}
+	m, err = Parse(classifier("a", 0, 0, [4]float32{1, 0, 2, 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Predict("a", 1, 0); len(got) != 1 || got[0].Label != "x" {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestAmplification: n-grams of a small file must not fill the memory.
+func TestAmplification(t *testing.T) {
+	for _, length := range []int{maxWord, maxWord + 1, 4 << 20} {
+		if _, err := Parse(classifier(strings.Repeat("a", length), 1, maxNgram, [4]float32{})); !errors.Is(err, ErrInvalidModel) {
+			t.Errorf("a word of %d bytes: %v", length, err)
+		}
 	}
 }
 

@@ -59,6 +59,9 @@ func (r *reader) flag(what string) bool {
 	return len(b) == 1 && b[0] != 0
 }
 
+// maxWord is the most bytes that a word may have.
+const maxWord = 64 << 10
+
 // word reads bytes up to a NUL.
 func (r *reader) word() string {
 	if r.err != nil {
@@ -67,6 +70,10 @@ func (r *reader) word() string {
 	n := bytes.IndexByte(r.data[r.off:], 0)
 	if n < 0 {
 		r.fail("a word has no end")
+		return ""
+	}
+	if n > maxWord {
+		r.fail("a word of %d bytes", n)
 		return ""
 	}
 	w := string(r.data[r.off : r.off+n])
@@ -87,6 +94,10 @@ func (r *reader) floats(n int64, what string) []float32 {
 	out := make([]float32, n)
 	for i := range out {
 		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+		if x := float64(out[i]); math.IsNaN(x) || math.IsInf(x, 0) {
+			r.fail("element %d of %s is not a number", i, what)
+			return nil
+		}
 	}
 	return out
 }
