@@ -89,13 +89,17 @@ func (c *charsmap) checkUnits() error {
 	return nil
 }
 
+// maxRule is how many bytes the left side of a rule may have: in a damaged file
+// units lead in circles. The longest of the standard rules has 12.
+const maxRule = 1024
+
 // match applies the rule with the longest left side that text starts with. It
 // returns the replacement and the bytes of text that it stands for, 0 if no
 // rule matches.
 func (c *charsmap) match(text string) (replacement string, size int) {
 	var value uint32
 	pos := c.units[0].offset()
-	for i := 0; i < len(text); i++ {
+	for i := 0; i < min(len(text), maxRule); i++ {
 		pos ^= uint32(text[i])
 		u := c.units[pos]
 		if u.label() != uint32(text[i]) {
