@@ -31,14 +31,18 @@ const (
 	// bulkShare is how many sequences of the interactive lane may be taken
 	// before one of the bulk lane is, if both wait.
 	bulkShare = 8
-	// trimAfter is after how much idleness the cache's memory is given back.
-	trimAfter = time.Second
 	// shrinkAfter is after how many decoding steps without the encoder its memory
 	// is given back. To have it again costs about a millisecond, and the cache's
 	// beyond cacheKept, which otherwise would be there beside it.
 	shrinkAfter = 50
 	cacheKept   = 16 * hugePage
 )
+
+// trimAfter is after how much idleness the memory of the cache and of the work
+// space is given back. To have it again slows the next request down, by a tenth
+// and more of its encoder's time: people who translate sentence by sentence
+// should not feel that.
+var trimAfter = 30 * time.Second
 
 // A job is one call of TranslateBatch.
 type job struct {

@@ -388,3 +388,24 @@ func TestAllocations(t *testing.T) {
 		}
 	}
 }
+
+// TestIdleCacheGoesBack: an idle translator gives back what its cache took.
+func TestIdleCacheGoesBack(t *testing.T) {
+	restore := ctranslate2.SetTrimAfter(100 * time.Millisecond)
+	tr := openModel(t, "nllb/int8")
+	defer func() { tr.Close(); restore() }()
+	c := long(tr.SourceVocabulary(), 50)
+	if _, err := tr.TranslateBatch(context.Background(), c.source, c.prefix, c.opts); err != nil {
+		t.Fatal(err)
+	}
+	if tr.Touched() == 0 {
+		t.Fatal("nothing was used")
+	}
+	for range 100 {
+		if tr.Touched() == 0 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("%d bytes are still held", tr.Touched())
+}
