@@ -76,7 +76,7 @@ func (s *service) deepLTranslate(c *fiber.Ctx) error {
 	results, err := s.translatePeer(c, peerRequest{
 		texts: body.Text.values, source: body.SourceLang, target: body.TargetLang,
 		field: "text", sourceField: "source_lang", targetField: "target_lang",
-		markup: body.TagHandling != "", ignoreTags: splitTagNames(body.IgnoreTags.values),
+		markup: body.TagHandling != "", xml: body.TagHandling == "xml", ignoreTags: splitTagNames(body.IgnoreTags.values),
 	})
 	if err != nil {
 		return err

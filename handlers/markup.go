@@ -32,7 +32,7 @@ var placeholder = regexp.MustCompile(`\{\{?[\w.]*\}?\}|%(?:\d+\$)?[sdif@]`)
 func splitParts(text string, r peerRequest) []part {
 	parts := []part{{source: text, text: text}}
 	if r.markup {
-		parts = splitTags(text, r.ignoreTags)
+		parts = splitTags(text, r)
 	}
 	if !r.placeholders {
 		return parts
@@ -47,8 +47,13 @@ func splitParts(text string, r peerRequest) []part {
 // silent are the elements whose content is not for people.
 var silent = []string{"script", "style", "code", "kbd", "samp", "var", "textarea"}
 
-// splitTags cuts HTML or XML into tags, which are kept byte for byte, and the text between them.
-func splitTags(text string, ignore []string) []part {
+// rawText are the elements of HTML in whose content nothing is a tag, whatever it looks like: a script's "<b>" is a string.
+// HTML says so of title, noscript, iframe and others as well, but there people write tags and want them back.
+var rawText = []string{"script", "style", "textarea"}
+
+// splitTags cuts HTML or XML into tags, which are kept byte for byte, and the text between them. Browsers take <script/>
+// for an open script; who writes it means an empty one, as in XML, and has text after it.
+func splitTags(text string, r peerRequest) []part {
 	var parts []part
 	tokens := nethtml.NewTokenizer(strings.NewReader(text))
 	kept := 0 // depth of elements that are left alone
@@ -66,7 +71,10 @@ func splitTags(text string, ignore []string) []part {
 			continue
 		}
 		name, _ := tokens.TagName()
-		if slices.Contains(silent, string(name)) || slices.Contains(ignore, string(name)) {
+		if r.xml || kind != nethtml.StartTagToken || !slices.Contains(rawText, string(name)) {
+			tokens.NextIsNotRawText()
+		}
+		if slices.Contains(silent, string(name)) || slices.Contains(r.ignoreTags, string(name)) {
 			kept = max(0, kept+depthChange(kind))
 		}
 		parts = append(parts, part{source: raw, kept: true})

@@ -132,7 +132,8 @@ type peerRequest struct {
 	field          string // what the caller calls its texts
 	targetField    string
 	sourceField    string
-	markup         bool     // HTML: translate what is between the tags
+	markup         bool     // HTML or XML: translate what is between the tags
+	xml            bool     // the markup is XML: no element's content is special
 	placeholders   bool     // keep {0} and the like
 	ignoreTags     []string // whose content stays as it is
 }

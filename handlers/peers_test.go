@@ -93,6 +93,37 @@ func TestDeepL(t *testing.T) {
 	}
 }
 
+// TestTagsNeverReachTheModel: HTML's elements of raw text, such as title and noscript, may hold tags all the same.
+func TestTagsNeverReachTheModel(t *testing.T) {
+	s := start(t, nil)
+	for _, test := range []struct{ markup, text, want string }{
+		{"xml", `<doc><title/><p class="a">Hello</p></doc>`, `<doc><title/><p class="a">«Hello»</p></doc>`},
+		{"xml", `<doc><title>Hi <b>you</b></title><p>Bye</p></doc>`, `<doc><title>«Hi »<b>«you»</b></title><p>«Bye»</p></doc>`},
+		{"xml", `<d><script>a<b/></script><p>Bye</p></d>`, `<d><script>a<b/></script><p>«Bye»</p></d>`},
+		{"xml", `<d><style/><textarea/><p>Bye</p></d>`, `<d><style/><textarea/><p>«Bye»</p></d>`},
+		{"xml", `<d><plaintext><p>Bye</p></plaintext>End</d>`, `<d><plaintext><p>«Bye»</p></plaintext>«End»</d>`},
+		{"html", `<noscript><p>Hello</p></noscript>`, `<noscript><p>«Hello»</p></noscript>`},
+		{"html", `<title>Hi &amp; <b>bye</b></title><iframe src="x"><p>Bye</p></iframe>`, `<title>«Hi &amp; »<b>«bye»</b></title><iframe src="x"><p>«Bye»</p></iframe>`},
+		{"html", `<script src="a.js"/><p class="title">Hello</p>`, `<script src="a.js"/><p class="title">«Hello»</p>`},
+		{"html", `<script>"</p><code>"</script>Hello<style>a > b {}</style>`, `<script>"</p><code>"</script>«Hello»<style>a > b {}</style>`},
+		{"html", `<textarea></code><b></textarea><p>Hello</p>`, `<textarea></code><b></textarea><p>«Hello»</p>`},
+	} {
+		want := strings.NewReplacer("«", "&lt;swh_Latn&gt;", "»", "").Replace(test.want)
+		body, _ := json.Marshal(map[string]any{"text": []string{test.text}, "source_lang": "EN", "target_lang": "SW", "tag_handling": test.markup})
+		a := s.post("/v2/translate", string(body))
+		if got := a.json(t)["translations"].([]any)[0].(map[string]any)["text"]; got != want {
+			t.Errorf("%s %s:\n%s\nwant\n%s", test.markup, test.text, got, want)
+		}
+		if test.markup == "xml" {
+			continue
+		}
+		body, _ = json.Marshal(map[string]any{"q": test.text, "source": "en", "target": "sw", "format": "html"})
+		if got := s.post("/libretranslate/translate", string(body)).json(t)["translatedText"]; got != want {
+			t.Errorf("LibreTranslate %s:\n%s\nwant\n%s", test.text, got, want)
+		}
+	}
+}
+
 func TestKeys(t *testing.T) {
 	s := start(t, func(o *handlers.Options) { o.APIKey = "right" })
 	body := `{"text":["a"],"target_lang":"SW"}`
