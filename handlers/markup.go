@@ -51,11 +51,16 @@ var silent = []string{"script", "style", "code", "kbd", "samp", "var", "textarea
 // HTML says so of title, noscript, iframe and others as well, but there people write tags and want them back.
 var rawText = []string{"script", "style", "textarea"}
 
+// cdata begins a section of XML whose text may hold what looks like tags. Escaped, as a translation is, it would lose its
+// end, so that it is kept whole.
+const cdata = "<![CDATA["
+
 // splitTags cuts HTML or XML into tags, which are kept byte for byte, and the text between them. Browsers take <script/>
 // for an open script; who writes it means an empty one, as in XML, and has text after it.
 func splitTags(text string, r peerRequest) []part {
 	var parts []part
 	tokens := nethtml.NewTokenizer(strings.NewReader(text))
+	tokens.AllowCDATA(r.xml)
 	kept := 0 // depth of elements that are left alone
 	for {
 		kind := tokens.Next()
@@ -66,7 +71,7 @@ func splitTags(text string, r peerRequest) []part {
 			}
 			return parts
 		}
-		if kind == nethtml.TextToken && kept == 0 {
+		if kind == nethtml.TextToken && kept == 0 && !strings.HasPrefix(raw, cdata) {
 			parts = append(parts, part{source: raw, text: html.UnescapeString(raw), escaped: true})
 			continue
 		}

@@ -102,6 +102,7 @@ func TestTagsNeverReachTheModel(t *testing.T) {
 		{"xml", `<d><script>a<b/></script><p>Bye</p></d>`, `<d><script>a<b/></script><p>«Bye»</p></d>`},
 		{"xml", `<d><style/><textarea/><p>Bye</p></d>`, `<d><style/><textarea/><p>«Bye»</p></d>`},
 		{"xml", `<d><plaintext><p>Bye</p></plaintext>End</d>`, `<d><plaintext><p>«Bye»</p></plaintext>«End»</d>`},
+		{"xml", `<d>Hello<![CDATA[a > b <p>Bye</p>]]>Bye</d>`, `<d>«Hello»<![CDATA[a > b <p>Bye</p>]]>«Bye»</d>`},
 		{"html", `<noscript><p>Hello</p></noscript>`, `<noscript><p>«Hello»</p></noscript>`},
 		{"html", `<title>Hi &amp; <b>bye</b></title><iframe src="x"><p>Bye</p></iframe>`, `<title>«Hi &amp; »<b>«bye»</b></title><iframe src="x"><p>«Bye»</p></iframe>`},
 		{"html", `<script src="a.js"/><p class="title">Hello</p>`, `<script src="a.js"/><p class="title">«Hello»</p>`},
