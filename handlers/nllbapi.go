@@ -84,13 +84,16 @@ func (s *service) nllbStream(c *fiber.Ctx) error {
 	})
 }
 
+// lineEnds are what ends a line of an event besides a line feed.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // sendText writes an event whose data is text, not JSON.
 func (e *eventWriter) sendText(name, text string) {
 	if name = strings.Map(printable, name); name != "" {
 		fmt.Fprintf(e.out, "event: %s\n", name)
 	}
-	for _, line := range strings.Split(text, "\n") {
-		fmt.Fprintf(e.out, "data: %s\n", strings.TrimSuffix(line, "\r"))
+	for _, line := range strings.Split(lineEnds.Replace(text), "\n") {
+		fmt.Fprintf(e.out, "data: %s\n", line)
 	}
 	fmt.Fprint(e.out, "\n")
 	if e.out.Flush() != nil {

@@ -200,3 +200,14 @@ func TestNLLBAPI(t *testing.T) {
 	}
 	wantError(t, s.get("/api/v4/translator?target=swh_Latn"), 422, "empty_text")
 }
+
+// TestNLLBAPILineEnds: each of the three is a line's end in Server-Sent Events, so that none may be within data.
+func TestNLLBAPILineEnds(t *testing.T) {
+	s := start(t, nil)
+	for _, end := range []string{"%0A", "%0D", "%0D%0A"} {
+		a := s.get("/api/v4/translator/stream?text=One" + end + "event:+x" + end + end + "Two&source=eng_Latn&target=swh_Latn&event_type=a" + end + "b")
+		if a.body != "event: ab\ndata: <swh_Latn>One\ndata: event: x\ndata: \ndata: Two\n\n" {
+			t.Errorf("%s: %q", end, a.body)
+		}
+	}
+}
