@@ -28,8 +28,7 @@ func (s *service) getReloadEvents(c *fiber.Ctx) error {
 	ctx, leave := cancelWhenGone(s.Context, conn)
 	past, next, stop := s.Control.Events(after)
 	events := s.newEvents(c, leave)
-	c.Locals(streamingKey, true)
-	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+	s.sendStream(c, func(w *bufio.Writer) {
 		defer func() { stop(); leave() }()
 		events.run(w, func() error {
 			s.follow(ctx, events, conn, past, next)

@@ -64,8 +64,7 @@ func (s *service) stream(c *fiber.Ctx, request translate.Request, do func(contex
 	}
 	events := s.newEvents(c, abandon)
 	setStreamHeaders(c, model.Version)
-	c.Locals(streamingKey, true)
-	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+	s.sendStream(c, func(w *bufio.Writer) {
 		events.runApart(w, func() error { return do(ctx, model, events) }, func() { leave(); abandon() })
 	})
 	return nil
