@@ -58,18 +58,27 @@ func demoFiles(t testing.TB, version int) map[string][]byte {
 
 // program is a running sema, a process of its own.
 type program struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	url  string
-	mu   sync.Mutex
-	logs bytes.Buffer
-	gone chan struct{} // closed when it has ended
+	t         *testing.T
+	cmd       *exec.Cmd
+	url       string
+	mu        sync.Mutex
+	logs      bytes.Buffer
+	listening chan string   // gets its address
+	gone      chan struct{} // closed when it has ended
 }
 
 // startProgram runs `sema serve` and waits until it listens.
 func startProgram(t *testing.T, env ...string) *program {
 	t.Helper()
-	p := &program{t: t, cmd: exec.Command(os.Args[0], "serve"), gone: make(chan struct{})}
+	p := launchProgram(t, env...)
+	p.awaitListening()
+	return p
+}
+
+// launchProgram runs `sema serve` for the length of the test.
+func launchProgram(t *testing.T, env ...string) *program {
+	t.Helper()
+	p := &program{t: t, cmd: exec.Command(os.Args[0], "serve"), listening: make(chan string, 1), gone: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), asProgram+"=1", "HOST=127.0.0.1", "PORT=0", "LOG_FORMAT=json", "ADMIN_TOKEN="+e2eToken, "WEBHOOK_SECRET="+e2eSecret,
 		"RELOAD_POLL_INTERVAL=0", "RATE_LIMIT_PER_MINUTE=0", "RATE_LIMIT_PER_HOUR=0", "CACHE_SIZE=0", "HF_TOKEN=", "MODEL_REPO="+e2eRepo)
 	p.cmd.Env = append(p.cmd.Env, env...)
@@ -80,28 +89,31 @@ func startProgram(t *testing.T, env ...string) *program {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	listening := make(chan string, 1)
-	go p.read(stderr, listening)
+	go p.read(stderr)
 	t.Cleanup(p.kill)
-	select {
-	case address := <-listening:
-		p.url = "http://" + address
-	case <-p.gone:
-		t.Fatalf("sema ended:\n%s", p.log())
-	case <-time.After(20 * time.Second):
-		t.Fatalf("sema does not listen:\n%s", p.log())
-	}
 	return p
 }
 
+func (p *program) awaitListening() {
+	p.t.Helper()
+	select {
+	case address := <-p.listening:
+		p.url = "http://" + address
+	case <-p.gone:
+		p.t.Fatalf("sema ended:\n%s", p.log())
+	case <-time.After(20 * time.Second):
+		p.t.Fatalf("sema does not listen:\n%s", p.log())
+	}
+}
+
 // read collects the log.
-func (p *program) read(r io.Reader, listening chan<- string) {
+func (p *program) read(r io.Reader) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var line struct{ Event, Address string }
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Event == "listening" {
-			listening <- line.Address
+			p.listening <- line.Address
 		}
 		if line.Event == "request_completed" {
 			continue
@@ -240,6 +252,35 @@ func TestReloadFromTheHub(t *testing.T) {
 	if n := len(s.Requests()); n != 0 {
 		t.Fatalf("%d requests offline", n)
 	}
+}
+
+// TestHangUpWhileStarting sends SIGHUP to a program that still reads what it starts with.
+func TestHangUpWhileStarting(t *testing.T) {
+	golden := filepath.Join(t.TempDir(), "golden")
+	if err := syscall.Mkfifo(golden, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := launchProgram(t, "CANARY_FILE="+golden, "HF_HUB_OFFLINE=true", "HF_HOME="+t.TempDir())
+	open := func() (*os.File, error) { return os.OpenFile(golden, os.O_WRONLY|syscall.O_NONBLOCK, 0) }
+	f, err := open()
+	for begun := time.Now(); err != nil && time.Since(begun) < 20*time.Second; time.Sleep(time.Millisecond) {
+		f, err = open() // fails until somebody reads
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("eng_Latn\tswh_Latn\tGood morning\tHabari ya asubuhi\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.awaitListening()
+	p.awaitVersion("")
+	p.stop()
 }
 
 // TestReloadByPolling needs nobody to ask.

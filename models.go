@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/sirupsen/logrus"
 
@@ -100,11 +98,8 @@ func awaitModels(models *store) func(context.Context) error {
 	}
 }
 
-// reloadOnSignal asks for a reload at each SIGHUP until ctx ends.
-func reloadOnSignal(ctx context.Context, control modelstore.Controller) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP)
-	defer signal.Stop(signals)
+// reloadOnSignal asks for a reload at each signal until ctx ends.
+func reloadOnSignal(ctx context.Context, control modelstore.Controller, signals <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():

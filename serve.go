@@ -7,9 +7,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -36,6 +38,9 @@ const (
 // runServe is `sema serve`: it serves the REST API until ctx ends, then lets
 // running requests finish.
 func runServe(ctx context.Context, args []string, std stdio) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // before anything else: it would end the process
+	defer signal.Stop(hangups)
 	fs := newFlags("serve", std.err, "[--models DIR]", "Serves the REST API. The environment configures it: see docs/configuration.md.")
 	models := fs.String("models", "", "`folder` of models to serve (as MODEL_DIR)")
 	if err := fs.Parse(args); err != nil {
@@ -51,11 +56,11 @@ func runServe(ctx context.Context, args []string, std stdio) error {
 	if *models != "" {
 		cfg.ModelDir = *models
 	}
-	return serve(ctx, cfg, std)
+	return serve(ctx, cfg, hangups, std)
 }
 
-// serve runs the service as cfg says.
-func serve(ctx context.Context, cfg config.Config, std stdio) error {
+// serve runs the service as cfg says. A signal in hangups asks for a reload.
+func serve(ctx context.Context, cfg config.Config, hangups <-chan os.Signal, std stdio) error {
 	log, err := telemetry.NewLogger(std.err, cfg.LogLevel, cfg.LogFormat)
 	if err != nil {
 		return err
@@ -86,7 +91,7 @@ func serve(ctx context.Context, cfg config.Config, std stdio) error {
 	log.WithField("address", listener.Addr().String()).Info("listening")
 	failed := make(chan error, 1)
 	go func() { failed <- app.Listener(patientListener{listener, log}) }()
-	stopModels := runModels(control, log)
+	stopModels := runModels(control, hangups, log)
 	defer func() {
 		stopModels()
 		models.Swap(nil)
@@ -104,10 +109,10 @@ func serve(ctx context.Context, cfg config.Config, std stdio) error {
 
 // runModels runs what loads and changes the models. The function that it returns
 // ends that and waits for it.
-func runModels(control *reload.Controller, log *logrus.Logger) (stop func()) {
+func runModels(control *reload.Controller, hangups <-chan os.Signal, log *logrus.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { reloadOnSignal(ctx, control) })
+	running.Go(func() { reloadOnSignal(ctx, control, hangups) })
 	running.Go(func() {
 		if err := control.Run(ctx); err != nil {
 			log.WithError(err).Error("reload_loop_ended")
