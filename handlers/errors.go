@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -121,6 +122,22 @@ func fail(errorType, message string, details ...Detail) *Error {
 func invalid(field, format string, args ...any) *Error {
 	message := fmt.Sprintf(format, args...)
 	return fail(typeValidation, field+": "+message, Detail{Field: field, Message: message})
+}
+
+// shown is how much of a caller's value an error repeats, in runes.
+const shown = 40
+
+// excerpt is as much of a caller's value as an error repeats.
+func excerpt(value string) string {
+	n := 0
+	for end := range value {
+		if n == shown {
+			value = value[:end] + "…"
+			break
+		}
+		n++
+	}
+	return strings.ToValidUTF8(value, "\uFFFD")
 }
 
 // retry says after how long the same request may succeed.

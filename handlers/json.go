@@ -63,6 +63,9 @@ func wrongTypeError(err *json.UnmarshalTypeError) error {
 	if field == "" {
 		field = "body"
 	}
+	if number, found := strings.CutPrefix(err.Value, "number "); found { // of the right type, but none that fits
+		return invalid(field, "%s is out of range", excerpt(number))
+	}
 	return invalid(field, "must be %s, not %s", typeName(err.Type.Kind().String()), err.Value)
 }
 

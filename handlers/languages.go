@@ -251,15 +251,8 @@ func resolveSource(field, name string) (string, error) {
 	return resolve(field, name)
 }
 
-// shown is how much of a caller's value an error repeats, in runes.
-const shown = 40
-
 func unknownLanguage(field string, err *flores.UnknownLanguageError) *Error {
-	input := []rune(strings.ToValidUTF8(err.Input, "\uFFFD"))
-	if len(input) > shown {
-		input = append(input[:shown], '…')
-	}
-	message := fmt.Sprintf("%q is not a language of FLORES-200", string(input))
+	message := fmt.Sprintf("%q is not a language of FLORES-200", excerpt(err.Input))
 	if len(err.Suggestions) > 0 {
 		message += "; did you mean " + strings.Join(err.Suggestions, ", ") + "?"
 	}

@@ -61,6 +61,9 @@ func TestBadInput(t *testing.T) {
 		{`{"text":"a","target_language":"swh_Latn","beam_size":1.5}`, "validation_error", 422, `"field":"beam_size"`},
 		{`{"text":"a","target_language":"swh_Latn","beam_size":0}`, "validation_error", 422, `"field":"beam_size"`},
 		{`{"text":"a","target_language":"swh_Latn","beam_size":9}`, "validation_error", 422, `"field":"beam_size"`},
+		{`{"text":"a","target_language":"swh_Latn","beam_size":1e400}`, "validation_error", 422, "beam_size: 1e400 is out of range"},
+		{`{"text":"a","target_language":"swh_Latn","beam_size":"1"}`, "validation_error", 422, "beam_size: must be a number, not string"},
+		{`{"text":"a","target_language":"` + strings.Repeat("x", 39) + `üy"}`, "unknown_language", 422, `\"` + strings.Repeat("x", 39) + `ü…\" is not`},
 		{`{"text":"","target_language":"swh_Latn"}`, "empty_text", 422, `"field":"text"`},
 		{`{"text":" \n\t ","target_language":"swh_Latn"}`, "empty_text", 422, ""},
 		{`{"target_language":"swh_Latn"}`, "empty_text", 422, ""},
@@ -94,6 +97,7 @@ func TestHostileBodiesGetAnAnswer(t *testing.T) {
 		"deep object":       `{"text":` + strings.Repeat(`{"a":`, 100_000) + `1` + strings.Repeat("}", 100_000) + `}`,
 		"huge number":       `{"text":"a","beam_size":1e999,"target_language":"swh_Latn"}`,
 		"megabyte language": `{"text":"a","target_language":"` + strings.Repeat("x", 900_000) + `"}`,
+		"megabyte number":   `{"text":"a","beam_size":` + strings.Repeat("1", 900_000) + `,"target_language":"swh_Latn"}`,
 	} {
 		a := s.post("/translate", body)
 		if a.StatusCode >= 500 || len(a.body) > 4000 {
