@@ -89,7 +89,7 @@ func typeName(kind string) string {
 // texts is an array of strings in which null is a mistake, not an empty string.
 type texts []string
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON implements json.Unmarshaler. Of several arrays under one key the last counts, as with other types.
 func (t *texts) UnmarshalJSON(data []byte) error {
 	var items []*string
 	if err := json.Unmarshal(data, &items); err != nil {
@@ -99,11 +99,12 @@ func (t *texts) UnmarshalJSON(data []byte) error {
 		}
 		return err
 	}
+	*t = make(texts, len(items))
 	for i, item := range items {
 		if item == nil {
 			return invalid("texts", "must not hold null (item %d)", i)
 		}
-		*t = append(*t, *item)
+		(*t)[i] = *item
 	}
 	return nil
 }

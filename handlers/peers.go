@@ -87,10 +87,10 @@ type stringList struct {
 	array  bool
 }
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON implements json.Unmarshaler. Nothing stays of an earlier value under the same key.
 func (l *stringList) UnmarshalJSON(data []byte) error {
-	if bytes.HasPrefix(data, []byte("[")) {
-		l.array = true
+	*l = stringList{array: bytes.HasPrefix(data, []byte("["))}
+	if l.array {
 		return json.Unmarshal(data, &l.values)
 	}
 	l.values = []string{""}

@@ -110,6 +110,26 @@ func TestHostileBodiesGetAnAnswer(t *testing.T) {
 	}
 }
 
+// TestLastDuplicateWins: of several values under one key the last counts, whatever their type.
+func TestLastDuplicateWins(t *testing.T) {
+	s := start(t, nil)
+	const languages = `"source_language":"en","target_language":"swh_Latn"`
+	a := s.post("/translate", `{"text":"Hello","text":"Water","beam_size":99,"beam_size":1,`+languages+`}`)
+	if a.StatusCode != 200 || a.json(t)["translated_text"] != "<swh_Latn>Water" {
+		t.Errorf("text: %d %s", a.StatusCode, a.body)
+	}
+	a = s.post("/translate/batch", `{"texts":["Hello","Bye"],"texts":["Water"],`+languages+`}`)
+	if got := a.json(t); got["total"] != 1.0 || got["results"].([]any)[0].(map[string]any)["translated_text"] != "<swh_Latn>Water" {
+		t.Errorf("texts: %d %s", a.StatusCode, a.body)
+	}
+	if a := s.post("/detect-language/batch", `{"texts":["Hello","Bye"],"texts":["Water"]}`); a.json(t)["total"] != 1.0 {
+		t.Errorf("texts to detect: %d %s", a.StatusCode, a.body)
+	}
+	same(t, "q", s.post("/libretranslate/translate", `{"q":["Hello","Bye"],"q":"Water","source":"en","target":"sw"}`), 200, `{"translatedText":"<swh_Latn>Water"}`)
+	same(t, "q with null", s.post("/libretranslate/translate", `{"q":["Hello","Bye"],"q":["Water",null],"source":"en","target":"sw"}`), 200,
+		`{"translatedText":["<swh_Latn>Water",""]}`)
+}
+
 func TestMediaTypes(t *testing.T) {
 	s := start(t, nil)
 	body := `{"text":"Hello","target_language":"swh_Latn"}`
