@@ -11,7 +11,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -89,10 +88,11 @@ func (s *service) getAsset(c *fiber.Ctx) error {
 	return sendPacked(c, packed, media)
 }
 
-// sendPacked answers with a gzip file, unpacked for the rare client that doesn't take it so.
+// sendPacked answers with a gzip file, unpacked for the rare client that doesn't take it so. Who says nothing, or * alone,
+// gets what everybody understands.
 func sendPacked(c *fiber.Ctx, packed []byte, media string) error {
 	c.Vary(fiber.HeaderAcceptEncoding)
-	if strings.Contains(c.Get(fiber.HeaderAcceptEncoding), "gzip") {
+	if c.AcceptsEncodings("identity", "gzip") == "gzip" {
 		c.Set(fiber.HeaderContentEncoding, "gzip")
 		return cached{packed, tag(packed)}.send(c, media)
 	}

@@ -56,6 +56,25 @@ func TestPagesNeedNothingElse(t *testing.T) {
 	}
 }
 
+// TestAssetsAreEncodedAsAsked: the large ones are embedded as gzip, which not every client takes.
+func TestAssetsAreEncodedAsAsked(t *testing.T) {
+	s := start(t, nil)
+	plain := s.get("/assets/swagger-ui.css", "Accept-Encoding", "identity")
+	if plain.StatusCode != 200 || plain.Header.Get("Content-Encoding") != "" {
+		t.Fatalf("%d %v", plain.StatusCode, plain.Header)
+	}
+	for accepts, want := range map[string]string{
+		"gzip": "gzip", "gzip, deflate, br, zstd": "gzip", "deflate;q=0.5, gzip;q=0.8": "gzip", "br;q=1.0, gzip;q=0.001": "gzip",
+		"gzip;q=0": "", "gzip; q=0, br;q=0": "", "gzip;q=0.000, *": "", "*;q=0": "", "identity": "", "": "",
+		"br": "br", "br, gzip;q=0": "br", // the middleware makes it
+	} {
+		a := s.get("/assets/swagger-ui.css", "Accept-Encoding", accepts)
+		if got := a.Header.Get("Content-Encoding"); got != want || want == "" && a.body != plain.body {
+			t.Errorf("%q: %q, %d bytes; want %q", accepts, got, len(a.body), want)
+		}
+	}
+}
+
 // TestOpenAPI checks that the document names each route of the service and nothing that isn't there.
 func TestOpenAPI(t *testing.T) {
 	s := start(t, nil)
