@@ -32,14 +32,21 @@ type googleBody struct {
 	Format string     `json:"format"`
 }
 
-func (s *service) parseGoogle(c *fiber.Ctx) (googleBody, error) {
-	var body googleBody
+func (s *service) checkGoogleKey(c *fiber.Ctx) error {
 	key := c.Query("key")
 	if key == "" {
 		key = c.Get("X-Goog-Api-Key")
 	}
 	if !s.authorized(key) {
-		return body, fail(typeForbidden, "API key not valid")
+		return fail(typeForbidden, "API key not valid")
+	}
+	return nil
+}
+
+func (s *service) parseGoogle(c *fiber.Ctx) (googleBody, error) {
+	var body googleBody
+	if err := s.checkGoogleKey(c); err != nil {
+		return body, err
 	}
 	if isForm(c) || len(c.Request().Body()) == 0 {
 		body = googleBody{stringList{values: formValues(c, "q")}, formValue(c, "source"), formValue(c, "target"), formValue(c, "format")}
@@ -109,6 +116,9 @@ func (s *service) googleDetect(c *fiber.Ctx) error {
 }
 
 func (s *service) googleLanguages(c *fiber.Ctx) error {
+	if err := s.checkGoogleKey(c); err != nil {
+		return err
+	}
 	named := c.Query("target") != ""
 	var list []fiber.Map
 	for _, l := range s.served() {

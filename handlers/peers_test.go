@@ -137,8 +137,18 @@ func TestKeys(t *testing.T) {
 	if a := s.post("/translate", `{"q":"a","source":"en","target":"sw","api_key":"wrong"}`); a.StatusCode != 403 {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
-	if a := s.get("/language/translate/v2?q=a&target=sw&key=right"); a.StatusCode != 200 {
-		t.Errorf("%d %s", a.StatusCode, a.body)
+	for _, path := range []string{"?q=a&target=sw", "/detect?q=a", "/languages?target=sw"} {
+		path = "/language/translate/v2" + path
+		for _, wrong := range []answer{s.get(path), s.get(path + "&key=wrong"), s.get(path, "X-Goog-Api-Key", "wrong")} {
+			if wrong.StatusCode != 403 || !strings.HasPrefix(wrong.body, `{"error":{"code":403,`) {
+				t.Errorf("%s: %d %s", path, wrong.StatusCode, wrong.body)
+			}
+		}
+		for _, right := range []answer{s.get(path + "&key=right"), s.get(path, "X-Goog-Api-Key", "right")} {
+			if right.StatusCode != 200 {
+				t.Errorf("%s: %d %s", path, right.StatusCode, right.body)
+			}
+		}
 	}
 }
 
