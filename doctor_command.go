@@ -92,7 +92,7 @@ func printFindings(w io.Writer, findings []finding, problems int, asJSON bool) e
 // examine looks at everything that environ and the machine decide.
 func examine(ctx context.Context, environ []string) []finding {
 	d := &doctor{environ: environ}
-	cfg, err := config.Load(environ)
+	cfg, err := loadNames(environ)
 	var mistakes *config.Error
 	if errors.As(err, &mistakes) {
 		for _, m := range mistakes.Mistakes {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sematech/sema/config"
 	"github.com/sematech/sema/ctranslate2/kernels"
+	"github.com/sematech/sema/hub"
 )
 
 // version is set at link time (see the Makefile).
@@ -112,18 +113,43 @@ func withKernels(run runner) runner {
 	}
 }
 
-// loadConfig loads the configuration and chooses the kernel tier. A tier that is not there is a mistake like the others,
-// which config can't see.
+// loadConfig loads the configuration and chooses the kernel tier.
 func loadConfig(environ []string) (config.Config, error) {
+	cfg, err := loadNames(environ)
+	return withMistakes(cfg, err, chooseKernels(environ))
+}
+
+// loadNames loads the configuration and has the Hub's client check the names that it would refuse at each request.
+func loadNames(environ []string) (config.Config, error) {
 	cfg, err := config.Load(environ)
-	unknown := chooseKernels(environ)
-	if unknown == nil {
+	return withMistakes(cfg, err, checkVariable(environ, "MODEL_REPO", hub.CheckRepo), checkVariable(environ, "MODEL_REVISION", hub.CheckRevision))
+}
+
+// checkVariable says what check finds wrong with a variable, if it is set.
+func checkVariable(environ []string, variable string, check func(value string) error) error {
+	value, source := config.Lookup(environ, variable)
+	if value == "" {
+		return nil
+	}
+	if err := check(value); err != nil {
+		return fmt.Errorf("%s: %w", source, err)
+	}
+	return nil
+}
+
+// withMistakes adds mistakes that config can't see, nil for none, to those that it found: all are told together.
+func withMistakes(cfg config.Config, err error, others ...error) (config.Config, error) {
+	found := &config.Error{}
+	_ = errors.As(err, &found) // without mistakes it stays empty
+	for _, other := range others {
+		if other != nil {
+			found.Mistakes = append(found.Mistakes, other.Error())
+		}
+	}
+	if len(found.Mistakes) == 0 {
 		return cfg, err
 	}
-	mistakes := &config.Error{}
-	_ = errors.As(err, &mistakes) // without other mistakes it stays empty
-	mistakes.Mistakes = append(mistakes.Mistakes, unknown.Error())
-	return config.Config{}, mistakes
+	return config.Config{}, found
 }
 
 func printUsage(w io.Writer) {

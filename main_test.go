@@ -141,6 +141,30 @@ func TestAllMistakesTogether(t *testing.T) {
 	}
 }
 
+// TestMistakesOfNames: what the Hub's client would refuse again and again is told at the start, by its variable.
+func TestMistakesOfNames(t *testing.T) {
+	t.Setenv("PORT", "99999")
+	t.Setenv("MODEL_REPO", "a/b/c")
+	t.Setenv("SEMA_MODEL_REVISION", "a b")
+	for _, command := range []string{"serve", "config", "doctor"} {
+		status, out, errs := sema(t, "", command)
+		for _, want := range []string{"PORT: ", "MODEL_REPO: hub: \"a/b/c\" is not a repository name", "SEMA_MODEL_REVISION: hub: \"a b\" is not a revision"} {
+			if status != 1 || !strings.Contains(out+errs, want) {
+				t.Errorf("%s: status %d, no %s in %q, %q", command, status, want, out, errs)
+			}
+		}
+		if command != "doctor" && !strings.Contains(errs, "config: 3 mistake(s)") {
+			t.Errorf("%s: %q", command, errs)
+		}
+	}
+	t.Setenv("PORT", "0")
+	t.Setenv("MODEL_REPO", "../../x")
+	t.Setenv("SEMA_MODEL_REVISION", "refs/pr/1")
+	if status, _, errs := sema(t, "", "config"); status != 1 || !strings.Contains(errs, "config: 1 mistake(s):\n  - MODEL_REPO: ") {
+		t.Errorf("status %d, %q", status, errs)
+	}
+}
+
 // TestKernelTierIsObeyed: commands with and without a configuration compute with the tier that is named.
 func TestKernelTierIsObeyed(t *testing.T) {
 	t.Cleanup(func() { _ = kernels.Use("") })

@@ -223,16 +223,30 @@ var (
 // IsCommit reports whether a revision is a full commit, which never changes.
 func IsCommit(revision string) bool { return commitPattern.MatchString(revision) }
 
-// check refuses names that would leave the cache's folder or the API's paths.
-func check(repo, revision string) error {
+// CheckRepo refuses what is no name of a repository, or would leave the cache's
+// folder or the API's paths.
+func CheckRepo(repo string) error {
 	// "--" stands for "/" in the names of the cache.
 	if !repoPattern.MatchString(repo) || strings.Contains(repo, "..") || strings.Contains(repo, "--") {
 		return fmt.Errorf("hub: %q is not a repository name (owner/name)", repo)
 	}
+	return nil
+}
+
+// CheckRevision refuses what no revision is called, or would leave the cache's
+// folder or the API's paths.
+func CheckRevision(revision string) error {
 	if !revisionPattern.MatchString(revision) || strings.Contains(revision, "..") || revision != path.Clean(revision) {
 		return fmt.Errorf("hub: %q is not a revision (a branch, a tag or a commit)", revision)
 	}
 	return nil
+}
+
+func check(repo, revision string) error {
+	if err := CheckRepo(repo); err != nil {
+		return err
+	}
+	return CheckRevision(revision)
 }
 
 // Resolve returns the commit that a revision names now. A commit needs no

@@ -34,6 +34,9 @@ func TestNames(t *testing.T) {
 	s := hubtest.New(t)
 	c := client(t, s)
 	for _, name := range []string{"", "..", "../x", "a/../b", "a/b/c", "/a", "a//b", "a--b/c", "-a/b", "a/b?x", "a/b\n", strings.Repeat("a", 200)} {
+		if hub.CheckRepo(name) == nil {
+			t.Errorf("%q is the name of a repository", name)
+		}
 		if _, err := c.Download(ctx, name, "main"); err == nil {
 			t.Errorf("the repository %q is accepted", name)
 		}
@@ -42,6 +45,9 @@ func TestNames(t *testing.T) {
 		}
 	}
 	for _, revision := range []string{"", "..", "../../x", "a/../b", "/etc", "a//b", "a/", "a/./b", "-x", "a b", "a\x00"} {
+		if hub.CheckRevision(revision) == nil {
+			t.Errorf("%q is the name of a revision", revision)
+		}
 		if _, err := c.Resolve(ctx, repo, revision); err == nil {
 			t.Errorf("the revision %q is accepted", revision)
 		}
