@@ -175,7 +175,7 @@ func connectRedis(url string) (*redis.Client, error) {
 	}
 	parsed, err := redis.ParseURL(url)
 	if err != nil {
-		return nil, errors.New("sema: REDIS_URL is malformed") // the error would show the password
+		return nil, errors.New("REDIS_URL is malformed") // the error would show the password
 	}
 	redis.SetLogger(silent{}) // what goes wrong is in our log, once
 	parsed.MaxRetries = -1

@@ -91,6 +91,26 @@ func TestSecretsStayHidden(t *testing.T) {
 	}
 }
 
+// TestRedisURL: what go-redis can't read is told with the other mistakes, without the password, even where that makes
+// it unreadable.
+func TestRedisURL(t *testing.T) {
+	for _, url := range []string{
+		"redis://u:hunter2@h:bad/0", "redis://u:hunter2@h:6379/hunter2", "redis://u:hunter2@h/0/1", "redis://u:hunter2@h?hunter2=1", "redis://u:hunter2/x@h:6379/0",
+		"redis://u:hun#ter2@h", "redis://u:hunter2%zz@h", "redisfoo://u:hunter2@h", "http://u:hunter2@h", "u:hunter2@h:6379", "unix://", "hunter2",
+	} {
+		_, err := config.Load([]string{"SEMA_REDIS_URL=" + url, "PORT=x"})
+		var mistakes *config.Error
+		if !errors.As(err, &mistakes) || len(mistakes.Mistakes) != 2 || !strings.Contains(err.Error(), "- SEMA_REDIS_URL: must be an address") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	for _, url := range []string{"redis://", "redis://h", "redis://u:p%2Fw@h:6379/0", "rediss://:p@h/3?dial_timeout=1s", "redis://[::1]:6379", "unix://u:p@/run/redis.sock?db=1"} {
+		if _, err := config.Load([]string{"REDIS_URL=" + url}); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
 // TestSecretsAreTrimmed: a file or a Kubernetes secret that echo made ends in a new line, which no header can carry.
 func TestSecretsAreTrimmed(t *testing.T) {
 	cfg, err := config.Load([]string{"HF_TOKEN=hf_abc\n", "ADMIN_TOKEN= admin ", "SEMA_WEBHOOK_SECRET=hook\r\n", "API_KEY=\tkey with space\n", "REDIS_URL=redis://localhost\n"})

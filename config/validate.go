@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // validate checks the tags of each field that is set and then the rules that a tag can't say.
@@ -25,7 +28,7 @@ func validate(cfg *Config, sources map[string]string) []string {
 			mistakes = append(mistakes, sources[name]+": "+problem)
 		}
 	}
-	return append(mistakes, checkRules(cfg)...)
+	return append(mistakes, checkRules(cfg, sources)...)
 }
 
 func checkTags(tag reflect.StructTag, value reflect.Value) string {
@@ -69,25 +72,27 @@ func number(bound string, t reflect.Type) int64 {
 }
 
 // checkRules checks what concerns several fields or a field's syntax.
-func checkRules(cfg *Config) []string {
+func checkRules(cfg *Config, sources map[string]string) []string {
 	var mistakes []string
-	fail := func(format string, args ...any) { mistakes = append(mistakes, fmt.Sprintf(format, args...)) }
+	fail := func(name, format string, args ...any) {
+		mistakes = append(mistakes, cmp.Or(sources[name], name)+": "+fmt.Sprintf(format, args...))
+	}
 	if cfg.CORSCredentials && slices.Contains(cfg.CORSOrigins, "*") {
-		fail("CORS_CREDENTIALS: can't be true while CORS_ORIGINS allows *; list the origins")
+		fail("CORS_CREDENTIALS", "can't be true while CORS_ORIGINS allows *; list the origins")
 	}
 	for _, origin := range cfg.CORSOrigins {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Path != "") {
-			fail("CORS_ORIGINS: %q is not an origin such as https://example.org", origin)
+			fail("CORS_ORIGINS", "%q is not an origin such as https://example.org", origin)
 		}
 	}
 	if problem := checkProxies(cfg.TrustedProxies); problem != "" {
-		fail("TRUSTED_PROXIES: %s", problem)
+		fail("TRUSTED_PROXIES", "%s", problem)
 	}
-	if u, err := url.Parse(cfg.RedisURL.Reveal()); cfg.RedisURL != "" && (err != nil || !strings.HasPrefix(u.Scheme, "redis") && u.Scheme != "unix") {
-		fail("REDIS_URL: must start with redis://, rediss:// or unix://")
+	if _, err := redis.ParseURL(cfg.RedisURL.Reveal()); cfg.RedisURL != "" && err != nil { // the error may show the password
+		fail("REDIS_URL", "must be an address such as redis://user:password@host:6379/0, rediss://host or unix:///path; a / in the password is written %%2F, and so on")
 	}
 	if cfg.MaxBeamSize > 0 && cfg.BeamSize > cfg.MaxBeamSize {
-		fail("BEAM_SIZE: %d is over MAX_BEAM_SIZE %d", cfg.BeamSize, cfg.MaxBeamSize)
+		fail("BEAM_SIZE", "%d is over MAX_BEAM_SIZE %d", cfg.BeamSize, cfg.MaxBeamSize)
 	}
 	return mistakes
 }
