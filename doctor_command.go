@@ -93,6 +93,8 @@ func printFindings(w io.Writer, findings []finding, problems int, asJSON bool) e
 func examine(ctx context.Context, environ []string) []finding {
 	d := &doctor{environ: environ}
 	cfg, err := loadNames(environ)
+	_, problem := readGolden(environ)
+	cfg, err = withMistakes(cfg, err, problem)
 	var mistakes *config.Error
 	if errors.As(err, &mistakes) {
 		for _, m := range mistakes.Mistakes {

@@ -165,6 +165,28 @@ func TestMistakesOfNames(t *testing.T) {
 	}
 }
 
+// TestMistakesOfTheGoldenFile are told with the others by what needs the file.
+func TestMistakesOfTheGoldenFile(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "golden.tsv")
+	if err := os.WriteFile(bad, []byte("en\tsw\tonly three\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PORT", "99999")
+	for _, file := range []string{"/nonexistent", bad} {
+		t.Setenv("SEMA_CANARY_FILE", file)
+		if status, _, errs := sema(t, "", "serve"); status != 1 || !strings.Contains(errs, "config: 2 mistake(s)") || !strings.Contains(errs, "\n  - SEMA_CANARY_FILE: ") || !strings.Contains(errs, file) {
+			t.Errorf("serve: status %d, %q", status, errs)
+		}
+		if status, out, errs := sema(t, "", "doctor"); status != 1 || !strings.Contains(out, "SEMA_CANARY_FILE: ") {
+			t.Errorf("doctor: status %d, %q, %q", status, out, errs)
+		}
+	}
+	t.Setenv("PORT", "0")
+	if status, _, errs := sema(t, "", "config"); status != 0 {
+		t.Errorf("config: status %d, %q", status, errs)
+	}
+}
+
 // TestKernelTierIsObeyed: commands with and without a configuration compute with the tier that is named.
 func TestKernelTierIsObeyed(t *testing.T) {
 	t.Cleanup(func() { _ = kernels.Use("") })

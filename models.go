@@ -24,8 +24,8 @@ import (
 type store = modelstore.Store[*reload.Models]
 
 // newController returns what loads the models that cfg names and changes them
-// from then on.
-func newController(cfg config.Config, models *store, log *logrus.Logger, metrics *telemetry.Metrics) (*reload.Controller, error) {
+// from then on. They must translate golden well.
+func newController(cfg config.Config, golden reload.Golden, models *store, log *logrus.Logger, metrics *telemetry.Metrics) (*reload.Controller, error) {
 	cache := hubCache(cfg, os.Getenv)
 	o := reload.Options{
 		Store: models, Repo: cfg.ModelRepo, Revision: cfg.ModelRevision, Dir: cfg.ModelDir, PrivateDir: cfg.ModelCopyDir,
@@ -34,7 +34,7 @@ func newController(cfg config.Config, models *store, log *logrus.Logger, metrics
 		},
 		Pipeline: pipelineOptions(cfg),
 		Poll:     cfg.ReloadPollInterval, Replace: cfg.ReloadMode == "replace", KeepRevisions: cfg.KeepRevisions, DrainTimeout: cfg.DrainTimeout,
-		Canary: reload.Canary{Off: !cfg.Canary, Latency: cfg.CanaryLatency, Golden: cfg.CanaryFile, MinChrF: float64(cfg.CanaryMinChrF)},
+		Canary: reload.Canary{Off: !cfg.Canary, Latency: cfg.CanaryLatency, Golden: golden, MinChrF: float64(cfg.CanaryMinChrF)},
 		Log:    log, Metrics: metrics,
 	}
 	if o.Hub.Token == "" {

@@ -49,25 +49,35 @@ func runServe(ctx context.Context, args []string, std stdio) error {
 	if fs.NArg() > 0 {
 		return usageError("serve: unexpected argument %q", fs.Arg(0))
 	}
+	golden, problem := readGolden(os.Environ())
 	cfg, err := loadConfig(os.Environ())
-	if err != nil {
+	if cfg, err = withMistakes(cfg, err, problem); err != nil {
 		return err
 	}
 	if *models != "" {
 		cfg.ModelDir = *models
 	}
-	return serve(ctx, cfg, hangups, std)
+	return serve(ctx, cfg, golden, hangups, std)
 }
 
-// serve runs the service as cfg says. A signal in hangups asks for a reload.
-func serve(ctx context.Context, cfg config.Config, hangups <-chan os.Signal, std stdio) error {
+// readGolden reads the file that CANARY_FILE names, if it does. Other commands need no such file.
+func readGolden(environ []string) (golden reload.Golden, err error) {
+	err = checkVariable(environ, "CANARY_FILE", func(name string) (err error) {
+		golden, err = reload.ReadGolden(name)
+		return err
+	})
+	return golden, err
+}
+
+// serve runs the service as cfg says, with models that translate golden well. A signal in hangups asks for a reload.
+func serve(ctx context.Context, cfg config.Config, golden reload.Golden, hangups <-chan os.Signal, std stdio) error {
 	log, err := telemetry.NewLogger(std.err, cfg.LogLevel, cfg.LogFormat)
 	if err != nil {
 		return err
 	}
 	metrics := telemetry.NewMetrics()
 	models := &store{}
-	control, err := newController(cfg, models, log, metrics)
+	control, err := newController(cfg, golden, models, log, metrics)
 	if err != nil {
 		return err
 	}

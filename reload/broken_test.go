@@ -158,9 +158,13 @@ func TestMemoryPreflight(t *testing.T) {
 }
 
 func TestCanaryOfTheOperator(t *testing.T) {
-	golden := filepath.Join(t.TempDir(), "golden.tsv")
+	file := filepath.Join(t.TempDir(), "golden.tsv")
 	text := "# source\ttarget\ttext\treference\n\nen\tsw\tGood morning\tHabari ya asubuhi\r\neng_Latn\tfra_Latn\tThank you very much.\tMerci beaucoup.\n"
-	if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	golden, err := reload.ReadGolden(file)
+	if err != nil {
 		t.Fatal(err)
 	}
 	h := hubtest.New(t)
@@ -190,19 +194,31 @@ func TestSlowModels(t *testing.T) {
 func TestWrongOptions(t *testing.T) {
 	store := &modelstore.Store[*reload.Models]{}
 	dir := t.TempDir()
-	bad := filepath.Join(dir, "bad.tsv")
-	if err := os.WriteFile(bad, []byte("en\tsw\tonly three\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	for name, o := range map[string]reload.Options{
 		"no store":      {Dir: dir},
 		"no source":     {Store: store},
-		"no golden":     {Store: store, Dir: dir, Canary: reload.Canary{Golden: filepath.Join(dir, "missing")}},
-		"bad golden":    {Store: store, Dir: dir, Canary: reload.Canary{Golden: bad}},
 		"empty setence": {Store: store, Dir: dir, Canary: reload.Canary{Sentences: []reload.Sentence{{Target: "swh_Latn"}}}},
 	} {
 		if _, err := reload.New(o); err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestWrongGoldenFiles(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "golden.tsv")
+	for _, text := range []string{"", "# nothing\n\n", "en\tsw\tonly three\n", "en\tsw\ttext\t \n", "en\txx\ttext\treference\n", strings.Repeat("en\tsw\ta\tb\n", 2001), strings.Repeat("x", 5<<20)} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := reload.ReadGolden(file); err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("%.30q: %v", text, err)
+		}
+	}
+	for _, name := range []string{dir, filepath.Join(dir, "missing")} {
+		if _, err := reload.ReadGolden(name); err == nil {
+			t.Errorf("%s is read", name)
 		}
 	}
 }

@@ -19,11 +19,8 @@ type Canary struct {
 	Off       bool          // new models are not tried
 	Sentences []Sentence    // must be translated too
 	Latency   time.Duration // bound for one sentence; 0: 20 s
-	// Golden names a file of lines "source language, target language, source,
-	// reference", separated by tabs, of which the translations must reach
-	// MinChrF; "": none.
-	Golden  string
-	MinChrF float64 // 0..100
+	Golden    Golden        // whose translations must reach MinChrF
+	MinChrF   float64       // 0..100
 }
 
 // Sentence is a text with its language and the one to translate it to, as FLORES
@@ -85,11 +82,7 @@ func (o Canary) trials() ([]trial, error) {
 		}
 		trials = append(trials, trial{Sentence: s})
 	}
-	if o.Golden == "" {
-		return trials, nil
-	}
-	golden, err := readGolden(o.Golden)
-	return append(trials, golden...), err
+	return append(trials, o.Golden...), nil
 }
 
 // warm translates, so that what is computed or paged in once is there when

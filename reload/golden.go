@@ -18,9 +18,13 @@ const (
 	maxGoldenLines = 2000
 )
 
-// readGolden reads an operator's golden file. Empty lines and those that begin
-// with # are left out.
-func readGolden(name string) ([]trial, error) {
+// Golden is what ReadGolden read: sentences with their references.
+type Golden []trial
+
+// ReadGolden reads an operator's golden file of lines "source language, target
+// language, source, reference", separated by tabs. Empty lines and those that
+// begin with # are left out.
+func ReadGolden(name string) (Golden, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("reload: golden file: %w", err)
@@ -28,7 +32,7 @@ func readGolden(name string) ([]trial, error) {
 	defer f.Close()
 	lines := bufio.NewScanner(io.LimitReader(f, maxGolden+1))
 	lines.Buffer(nil, maxGolden)
-	var trials []trial
+	var trials Golden
 	read := 0
 	for n := 1; lines.Scan(); n++ {
 		if read += len(lines.Bytes()) + 1; read > maxGolden || len(trials) == maxGoldenLines {
