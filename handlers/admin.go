@@ -109,7 +109,11 @@ type reloadBody struct {
 	Revision string `json:"revision"`
 }
 
-var revisionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$`)
+// maxRevision and revisionPattern are what the Hub's client takes for a revision, and what the OpenAPI document says of
+// it: no part between slashes is empty or a point alone, and no two points stand together.
+const maxRevision = 255
+
+var revisionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_+-]*(\.[A-Za-z0-9_+-]+)*\.?(/\.?[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*\.?)*$`)
 
 // postReload loads a revision and waits for the outcome as long as a request may last. Who asks by hand means it: a
 // commit that failed before is tried again.
@@ -120,7 +124,7 @@ func (s *service) postReload(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	if body.Revision != "" && (!revisionPattern.MatchString(body.Revision) || strings.Contains(body.Revision, "..") || strings.Contains(body.Revision, "//")) {
+	if body.Revision != "" && (len(body.Revision) > maxRevision || !revisionPattern.MatchString(body.Revision)) {
 		return invalid("revision", "must be a branch, a tag or a commit")
 	}
 	dryRun, err := boolean(c, "dry_run")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sematech/sema/handlers"
+	"github.com/sematech/sema/hub"
 	"github.com/sematech/sema/modelstore"
 )
 
@@ -208,6 +210,48 @@ func TestAdminReload(t *testing.T) {
 		wantError(t, s.post("/admin/reload?dry_run"+value, "", bearer...), 422, "validation_error")
 	}
 	wantError(t, s.post("/admin/reload", "{", bearer...), 400, "malformed_json")
+}
+
+// TestRevisions: what POST /admin/reload and its description take for a revision is what the Hub's client does, so that
+// a name that it refuses is not told as a failure of the Hub.
+func TestRevisions(t *testing.T) {
+	s, control := startAdmin(t, nil)
+	var document struct {
+		Components struct {
+			Schemas struct {
+				ReloadRequest struct {
+					Properties struct {
+						Revision struct {
+							Pattern   string
+							MaxLength int
+						}
+					}
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(s.get("/openapi.json").body), &document); err != nil {
+		t.Fatal(err)
+	}
+	described := document.Components.Schemas.ReloadRequest.Properties.Revision
+	pattern := regexp.MustCompile(described.Pattern)
+	for _, revision := range []string{
+		"main", "v1.0+build.7", "refs/pr/1", "a_b-c/d.e", "a.", "a/.b", "a./b", "a/b./c", "0", strings.Repeat("a", 255),
+		"a/./b/.git/.", "a/./b", "a/.", "a/", "a//b", "/a", "a..b", "a/..", "..", ".", ".a", "-a", "+a", "_a", "a/..b", "a b", "a\n", "é", strings.Repeat("a", 256),
+	} {
+		body, _ := json.Marshal(map[string]string{"revision": revision})
+		before := len(control.asked())
+		taken := s.post("/admin/reload", string(body), bearer...).StatusCode != 422
+		if want := hub.CheckRevision(revision) == nil; taken != want || (pattern.MatchString(revision) && len(revision) <= described.MaxLength) != want {
+			t.Errorf("%q: taken %v, the client says %v, described by %s", revision, taken, want, pattern)
+		}
+		if asked := len(control.asked()) > before; asked != taken {
+			t.Errorf("%q: taken %v, a reload is asked for: %v", revision, taken, asked)
+		}
+	}
+	if !pattern.MatchString("") {
+		t.Error("the empty revision is not described")
+	}
 }
 
 func TestAdminRollback(t *testing.T) {
