@@ -72,7 +72,7 @@ func (s *service) nllbStream(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	name := c.Query("event_type")
+	name := excerpt(c.Query("event_type")) // it is repeated for each event
 	return s.stream(c, request, func(ctx context.Context, model Model, events *eventWriter) error {
 		request.OnSegment = func(segment translate.Segment) {
 			events.noteFirst(s)
