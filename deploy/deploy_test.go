@@ -163,8 +163,8 @@ func TestUnit(t *testing.T) {
 	run(t, "systemd-analyze", "verify", "--man=no", file)
 }
 
-// startNginx runs nginx.conf before backend and returns its address.
-func startNginx(t *testing.T, backend string) string {
+// startNginx runs nginx.conf before backend, with replaced pairs as strings.NewReplacer takes them, and returns its address.
+func startNginx(t *testing.T, backend string, replaced ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath("nginx"); err != nil {
 		t.Skip("nginx is not installed")
@@ -178,6 +178,7 @@ func startNginx(t *testing.T, backend string) string {
 	folder := t.TempDir()
 	conf := strings.ReplaceAll(read(t, "nginx.conf"), "server sema:8000", "server "+backend)
 	conf = strings.ReplaceAll(conf, "listen 80;", "listen "+address+";")
+	conf = strings.NewReplacer(replaced...).Replace(conf)
 	file := filepath.Join(folder, "nginx.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
@@ -208,7 +209,7 @@ func TestNginx(t *testing.T) {
 	var forwarded string
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		forwarded = strings.Join(r.Header.Values("X-Forwarded-For"), ",")
-		if strings.HasSuffix(r.URL.Path, "/stream") {
+		if strings.HasSuffix(r.URL.Path, "/stream") || strings.HasSuffix(r.URL.Path, "/events") {
 			w.Header().Set("Content-Type", "text/event-stream")
 			fmt.Fprint(w, "data: first\n\n")
 			_ = http.NewResponseController(w).Flush()
@@ -218,17 +219,19 @@ func TestNginx(t *testing.T) {
 	defer backend.Close()
 	defer close(release)
 	address := startNginx(t, strings.TrimPrefix(backend.URL, "http://"))
-
-	request, _ := http.NewRequest("POST", "http://"+address+"/api/v1/translate/stream", strings.NewReader("{}"))
-	request.Header.Set("X-Forwarded-For", "203.0.113.9") // a lie
 	client := http.Client{Timeout: 5 * time.Second}
-	response, err := client.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if line, err := bufio.NewReader(response.Body).ReadString('\n'); err != nil || line != "data: first\n" {
-		t.Errorf("the first event is held back: %q %v", line, err)
+
+	for _, path := range []string{"/admin/reload/events", "/api/v1/translate/stream"} {
+		request, _ := http.NewRequest("POST", "http://"+address+path, strings.NewReader("{}"))
+		request.Header.Set("X-Forwarded-For", "203.0.113.9") // a lie
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if line, err := bufio.NewReader(response.Body).ReadString('\n'); err != nil || line != "data: first\n" {
+			t.Errorf("%s: the first event is held back: %q %v", path, line, err)
+		}
 	}
 	proxies, err := handlers.ParseProxies("1")
 	if err != nil {
@@ -243,6 +246,29 @@ func TestNginx(t *testing.T) {
 	}
 	if err != nil && !errors.Is(err, io.EOF) && !strings.Contains(err.Error(), "reset") && !strings.Contains(err.Error(), "broken pipe") {
 		t.Error(err)
+	}
+}
+
+// TestNginxKeepsOperatorsRoutes asks as a stranger for paths that Sema takes for its operators'.
+func TestNginxKeepsOperatorsRoutes(t *testing.T) {
+	backend := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer backend.Close()
+	address := startNginx(t, strings.TrimPrefix(backend.URL, "http://"), "allow 127.0.0.1;", "")
+	for path, want := range map[string]int{
+		"/metrics": 403, "/metrics/": 403, "/METRICS": 403, "/API/v1/metrics": 403, "/api//v1/metrics": 403, "/%6detrics": 403, "/live/../metrics": 403,
+		"/admin/models": 403, "/ADMIN/models": 403, "/api/v1/Admin/models/": 403, "/admin/reload/events": 403, "/admin": 403,
+		"/": 200, "/docs": 200, "/translate": 200, "/translate/stream": 200, "/languages/search?q=admin": 200, "/hooks/huggingface": 200,
+	} {
+		request, _ := http.NewRequest("GET", "http://"+address, nil)
+		request.URL.Opaque = path // as it is written
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, response.StatusCode, want)
+		}
 	}
 }
 
