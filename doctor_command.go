@@ -124,7 +124,7 @@ func (d *doctor) checkConfiguration() {
 		d.warn("configuration", "compare with `sema config`", "%s is set, and no such variable exists", name)
 	}
 	c := d.cfg
-	if d.getenv("SPACE_ID") != "" && c.TrustedProxies == "" {
+	if c.SpaceID != "" && c.TrustedProxies == "" {
 		d.warn("configuration", "set TRUSTED_PROXIES=huggingface", "in a Space all clients share the proxy's address, so that they share one rate limit")
 	}
 	if n := len(c.AdminToken.Reveal()); n > 0 && n < 16 {

@@ -168,6 +168,9 @@ func serviceOptions(cfg config.Config, log *logrus.Logger, metrics *telemetry.Me
 	if cfg.AppVersion != "" {
 		options.Version = cfg.AppVersion
 	}
+	if cfg.SpaceID != "" {
+		options.FrameAncestors = []string{"'self'", "https://huggingface.co"}
+	}
 	if cfg.CacheSize > 0 {
 		results := cache.New(int64(cfg.CacheSize))
 		if shared != nil {

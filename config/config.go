@@ -29,6 +29,7 @@ type Config struct {
 	CORSOrigins     []string      `env:"CORS_ORIGINS" envDefault:"*" doc:"Comma-separated origins that browsers may call from; * for any."`
 	CORSCredentials bool          `env:"CORS_CREDENTIALS" envDefault:"false" doc:"Allow credentials across origins; refused together with *."`
 	TrustedProxies  string        `env:"TRUSTED_PROXIES" doc:"Which proxies' X-Forwarded-For to believe: comma-separated CIDRs, a number of hops, or the preset huggingface."`
+	SpaceID         string        `env:"SPACE_ID" doc:"Set by Hugging Face Spaces: huggingface.co may then show the pages in a frame, as it does a Space."`
 
 	MaxCharacters int `env:"MAX_CHARACTERS" envDefault:"5000" min:"1" doc:"Longest text of one request, in Unicode code points."`
 	MaxBatchSize  int `env:"MAX_BATCH_SIZE" envDefault:"50" min:"1" max:"1000" doc:"Most texts of one batch request."`

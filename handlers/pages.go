@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"embed"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -29,10 +31,10 @@ var (
 )
 
 // pagePolicy lets pages load only what this server has: no inline script, no other host. The documentation's
-// libraries set styles on elements, which has to be allowed.
+// libraries set styles on elements, which has to be allowed. Who may frame them is an option.
 const (
-	pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
+	docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
 
 var mediaTypes = map[string]string{
@@ -42,24 +44,28 @@ var mediaTypes = map[string]string{
 // documentRoutes are the pages for people, what they load, and the document for programs.
 func (s *service) documentRoutes() []route {
 	return []route{
-		{"GET", "/", page("swagger.html", docsPolicy), false},
-		{"GET", "/docs", page("swagger.html", docsPolicy), false},
-		{"GET", "/redoc", page("redoc.html", docsPolicy), false},
-		{"GET", "/ui", page("ui.html", pagePolicy), false},
+		{"GET", "/", s.page("swagger.html", docsPolicy), false},
+		{"GET", "/docs", s.page("swagger.html", docsPolicy), false},
+		{"GET", "/redoc", s.page("redoc.html", docsPolicy), false},
+		{"GET", "/ui", s.page("ui.html", pagePolicy), false},
 		{"GET", "/assets/:file", s.getAsset, false},
 		{"GET", "/openapi.json", s.getOpenAPI, false},
 	}
 }
 
 // page serves one embedded page under a policy.
-func page(file, policy string) fiber.Handler {
+func (s *service) page(file, policy string) fiber.Handler {
 	body, err := assets.ReadFile("assets/" + file)
 	if err != nil {
 		panic("handlers: " + err.Error()) // embedded, so the tests see it
 	}
 	document := cached{body, tag(body)}
+	policy += "; frame-ancestors " + cmp.Or(strings.Join(s.FrameAncestors, " "), "'none'")
 	return func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentSecurityPolicy, policy)
+		if len(s.FrameAncestors) > 0 { // which it has no way to name
+			c.Response().Header.Del(fiber.HeaderXFrameOptions)
+		}
 		return document.send(c, mediaTypes[path.Ext(file)])
 	}
 }

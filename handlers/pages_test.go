@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/sematech/sema/handlers"
 )
 
 func TestLanguages(t *testing.T) {
@@ -72,6 +74,25 @@ func TestAssetsAreEncodedAsAsked(t *testing.T) {
 		if got := a.Header.Get("Content-Encoding"); got != want || want == "" && a.body != plain.body {
 			t.Errorf("%q: %q, %d bytes; want %q", accepts, got, len(a.body), want)
 		}
+	}
+}
+
+// TestFrames checks that nobody frames the pages but who the options name, and nothing else is ever framed.
+func TestFrames(t *testing.T) {
+	alone := start(t, nil)
+	framed := start(t, func(o *handlers.Options) { o.FrameAncestors = []string{"'self'", "https://huggingface.co"} })
+	for _, path := range []string{"/", "/docs", "/redoc", "/ui"} {
+		wantFraming(t, alone.get(path), "DENY", "frame-ancestors 'none'")
+		wantFraming(t, framed.get(path), "", "; frame-ancestors 'self' https://huggingface.co")
+	}
+	wantFraming(t, framed.get("/status"), "DENY", "frame-ancestors 'none'")
+	wantFraming(t, framed.get("/nothing"), "DENY", "frame-ancestors 'none'")
+}
+
+func wantFraming(t *testing.T, a answer, options, policy string) {
+	t.Helper()
+	if got := a.Header.Get("X-Frame-Options"); got != options || !strings.HasSuffix(a.Header.Get("Content-Security-Policy"), policy) {
+		t.Errorf("%s: X-Frame-Options %q, policy %s", a.Request.URL, got, a.Header.Get("Content-Security-Policy"))
 	}
 }
 

@@ -58,6 +58,8 @@ type Options struct {
 	CORSOrigins     []string // "*" allows any
 	CORSCredentials bool
 	TrustedProxies  string // as ParseProxies reads it
+	// FrameAncestors may show the pages in a frame, in the words of CSP's frame-ancestors; none: nobody.
+	FrameAncestors []string
 
 	ServeMetrics bool   // /metrics exists
 	APIKey       string // for the DeepL, Google and LibreTranslate shapes; "" accepts any

@@ -2,8 +2,9 @@
 
 const $ = (id) => document.getElementById(id);
 const rightToLeft = new Set(["Arab", "Hebr", "Syrc", "Thaa", "Nkoo", "Adlm"]);
-const remembered = (key, standard) => localStorage.getItem("sema." + key) || standard;
-const remember = (key, value) => localStorage.setItem("sema." + key, value);
+// A browser may refuse a page in another site's frame its storage: then nothing is remembered.
+const remembered = (key, standard) => { try { return localStorage.getItem("sema." + key) || standard; } catch { return standard; } };
+const remember = (key, value) => { try { localStorage.setItem("sema." + key, value); } catch { /* as above */ } };
 
 let limit = 5000;
 let running = null; // AbortController of the translation under way
