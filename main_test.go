@@ -218,6 +218,7 @@ func TestServe(t *testing.T) {
 	t.Setenv("HOST", "127.0.0.1")
 	t.Setenv("PORT", "0")
 	t.Setenv("HF_HUB_OFFLINE", "true")
+	t.Setenv("SPACE_ID", "o/n")
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	logs, w := io.Pipe()
@@ -253,6 +254,14 @@ func TestServe(t *testing.T) {
 	resp.Body.Close()
 	if resp.StatusCode != 200 || !strings.Contains(string(answer), "Habari, hujambo?") {
 		t.Errorf("%d %s", resp.StatusCode, answer)
+	}
+	page, err := http.Get("http://" + address + "/ui")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.Body.Close()
+	if policy := page.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "frame-ancestors 'self' https://huggingface.co") {
+		t.Errorf("in a Space: %s", policy)
 	}
 	cancel()
 	select {
