@@ -147,16 +147,6 @@ func (d *doctor) checkConfiguration() {
 	}
 }
 
-// getenv reads the environment that is examined.
-func (d *doctor) getenv(name string) string {
-	for _, entry := range d.environ {
-		if value, found := strings.CutPrefix(entry, name+"="); found {
-			return value
-		}
-	}
-	return ""
-}
-
 // unknownVariables are those with our prefix that the configuration lacks. Two name tools for tests.
 func unknownVariables(environ []string) []string {
 	known := map[string]bool{config.Prefix + "PYTHON": true, config.Prefix + "SCHEMATHESIS": true}

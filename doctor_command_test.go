@@ -111,6 +111,34 @@ func TestDoctorOffline(t *testing.T) {
 	}
 }
 
+// TestDoctorReachesTheHubAsTheServiceDoes: twins with SEMA_ win, and what Python's client reads counts where they are silent.
+func TestDoctorReachesTheHubAsTheServiceDoes(t *testing.T) {
+	home := t.TempDir()
+	write(t, filepath.Join(home, "token"), "hf_of_the_file\n")
+	for _, c := range []struct {
+		environ []string
+		token   string // that the Hub sees; "-": it is not asked
+	}{
+		{[]string{"HF_HUB_OFFLINE=true", "SEMA_HF_HUB_OFFLINE=false"}, ""},
+		{[]string{"HF_HUB_OFFLINE=false", "SEMA_HF_HUB_OFFLINE=true"}, "-"},
+		{[]string{"TRANSFORMERS_OFFLINE=1"}, "-"},
+		{[]string{"TRANSFORMERS_OFFLINE=1", "SEMA_HF_HUB_OFFLINE=no"}, ""},
+		{[]string{"SEMA_HF_HOME=" + home}, "Bearer hf_of_the_file"},
+		{[]string{"HF_TOKEN_PATH=" + filepath.Join(home, "token")}, "Bearer hf_of_the_file"},
+		{[]string{"SEMA_HF_HOME=" + home, "HF_TOKEN=a", "SEMA_HF_TOKEN=hf_of_ours"}, "Bearer hf_of_ours"},
+	} {
+		hub, asked := fakeHub(t, 200)
+		examine(t.Context(), append(c.environ, "HF_ENDPOINT="+hub, "MODEL_REPO=o/n", "MODEL_CACHE_DIR="+t.TempDir(), "HOME="+t.TempDir()))
+		got := "-"
+		if r := asked(); len(r) > 0 {
+			got = r[0].Header.Get("Authorization")
+		}
+		if got != c.token {
+			t.Errorf("%v: the Hub saw %q, want %q", c.environ, got, c.token)
+		}
+	}
+}
+
 func TestDoctorWithoutTheHub(t *testing.T) {
 	findings := examine(t.Context(), []string{"HF_ENDPOINT=http://user:hunter2@127.0.0.1:1", "HF_HOME=" + t.TempDir()})
 	wantFinding(t, findings, "warning", "hub", "can't be reached")

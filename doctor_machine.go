@@ -105,10 +105,11 @@ func memoryLimit(read func(string) ([]byte, error)) (limit int64, whose string) 
 
 // checkDisk looks whether the cache can be written and has room for the revisions that are kept.
 func (d *doctor) checkDisk(m foundModels) {
-	if d.cfg.ModelDir != "" || d.cfg.HFHubOffline {
+	access := hubOptions(d.cfg, d.environ)
+	if d.cfg.ModelDir != "" || access.Offline {
 		return // nothing is downloaded
 	}
-	dir := hubCache(d.cfg, d.getenv)
+	dir := access.CacheDir
 	exists := nearest(dir)
 	if !writable(exists) {
 		report := d.problem

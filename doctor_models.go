@@ -92,8 +92,10 @@ func modelBytes(fsys fs.FS, f translate.Files) int64 {
 
 // checkCache says what the cache has of the repository, and returns the models of the configured revision.
 func (d *doctor) checkCache() (foundModels, bool) {
-	dir, repo := hubCache(d.cfg, d.getenv), d.cfg.ModelRepo
-	client, err := hub.New(hub.Options{Endpoint: d.cfg.HFEndpoint, CacheDir: dir, Offline: true})
+	access, repo := hubOptions(d.cfg, d.environ), d.cfg.ModelRepo
+	dir := access.CacheDir
+	access.Offline = true
+	client, err := hub.New(access)
 	if err != nil {
 		d.problem("cache", "correct HF_ENDPOINT and MODEL_CACHE_DIR", "%v", err)
 		return foundModels{}, false
@@ -119,11 +121,12 @@ func (d *doctor) checkCache() (foundModels, bool) {
 
 // checkHub asks the Hub for the revision with one HEAD request. cached says that there are models without it.
 func (d *doctor) checkHub(ctx context.Context, cached bool) bool {
-	if d.cfg.HFHubOffline {
-		d.note("hub", "", "HF_HUB_OFFLINE: it is never asked, so that no new revision is seen")
+	access := hubOptions(d.cfg, d.environ)
+	if access.Offline {
+		d.note("hub", "", "HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE): it is never asked, so that no new revision is seen")
 		return false
 	}
-	status, err := d.askHub(ctx)
+	status, err := d.askHub(ctx, access.Token)
 	endpoint := config.Redacted(d.cfg.HFEndpoint)
 	switch {
 	case err != nil:
@@ -134,8 +137,8 @@ func (d *doctor) checkHub(ctx context.Context, cached bool) bool {
 		return true
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound:
 		says := "without HF_TOKEN"
-		if d.cfg.HFToken != "" {
-			says = "with this HF_TOKEN"
+		if access.Token != "" {
+			says = "with this HF_TOKEN (or the token of its file)"
 		}
 		report := d.warn
 		if !cached && !d.cfg.DemoFallback {
@@ -149,7 +152,7 @@ func (d *doctor) checkHub(ctx context.Context, cached bool) bool {
 }
 
 // askHub returns the status of a HEAD request. Its error shows neither the token nor the address.
-func (d *doctor) askHub(ctx context.Context) (int, error) {
+func (d *doctor) askHub(ctx context.Context, token string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
 	defer cancel()
 	address := strings.TrimSuffix(d.cfg.HFEndpoint, "/") + "/api/models/" + d.cfg.ModelRepo + "/revision/" + url.PathEscape(d.cfg.ModelRevision)
@@ -157,7 +160,7 @@ func (d *doctor) askHub(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, errors.New("HF_ENDPOINT, MODEL_REPO and MODEL_REVISION make no address")
 	}
-	if token := d.cfg.HFToken.Reveal(); token != "" {
+	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

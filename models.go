@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,22 +27,14 @@ type store = modelstore.Store[*reload.Models]
 // newController returns what loads the models that cfg names and changes them
 // from then on. They must translate golden well.
 func newController(cfg config.Config, golden reload.Golden, models *store, log *logrus.Logger, metrics *telemetry.Metrics) (*reload.Controller, error) {
-	cache := hubCache(cfg, os.Getenv)
+	access := hubOptions(cfg, os.Environ())
+	access.Logger = telemetry.Slog(log)
 	o := reload.Options{
-		Store: models, Repo: cfg.ModelRepo, Revision: cfg.ModelRevision, Dir: cfg.ModelDir, PrivateDir: cfg.ModelCopyDir,
-		Hub: &hub.Options{
-			Endpoint: cfg.HFEndpoint, Token: cfg.HFToken.Reveal(), CacheDir: cache, Offline: cfg.HFHubOffline || hub.Offline(os.Getenv), Logger: telemetry.Slog(log),
-		},
-		Pipeline: pipelineOptions(cfg),
-		Poll:     cfg.ReloadPollInterval, Replace: cfg.ReloadMode == "replace", KeepRevisions: cfg.KeepRevisions, DrainTimeout: cfg.DrainTimeout,
+		Store: models, Repo: cfg.ModelRepo, Revision: cfg.ModelRevision, Dir: cfg.ModelDir, PrivateDir: copyDir(cfg, access),
+		Hub: &access, Pipeline: pipelineOptions(cfg),
+		Poll: cfg.ReloadPollInterval, Replace: cfg.ReloadMode == "replace", KeepRevisions: cfg.KeepRevisions, DrainTimeout: cfg.DrainTimeout,
 		Canary: reload.Canary{Off: !cfg.Canary, Latency: cfg.CanaryLatency, Golden: golden, MinChrF: float64(cfg.CanaryMinChrF)},
 		Log:    log, Metrics: metrics,
-	}
-	if o.Hub.Token == "" {
-		o.Hub.Token = hub.Token(os.Getenv)
-	}
-	if o.PrivateDir == "" {
-		o.PrivateDir = filepath.Join(filepath.Dir(cache), "sema")
 	}
 	if cfg.DemoFallback && cfg.ModelDir == "" { // who names a folder wants that or nothing
 		o.Demo, o.DemoRevision = demo.Models(), demo.Revision
@@ -64,7 +57,9 @@ func openModels(cfg config.Config) (*translate.Pipeline, error) {
 		}
 		return p, nil
 	}
-	client, err := hub.New(hub.Options{Endpoint: cfg.HFEndpoint, CacheDir: hubCache(cfg, os.Getenv), Offline: true})
+	access := hubOptions(cfg, os.Environ())
+	access.Offline = true
+	client, err := hub.New(access)
 	if err != nil {
 		return nil, err
 	}
@@ -74,17 +69,22 @@ func openModels(cfg config.Config) (*translate.Pipeline, error) {
 	return translate.OpenFS(demo.Models(), ".", pipelineOptions(cfg))
 }
 
-// hubCache is the folder of the Hub's cache.
-func hubCache(cfg config.Config, getenv func(string) string) string {
-	if cfg.ModelCacheDir != "" {
-		return cfg.ModelCacheDir
+// hubOptions is how every command reaches the Hub and its cache: as the configuration says, and where that leaves it open
+// as huggingface_hub would, by variables of its own and the token's file. cfg was loaded from environ.
+func hubOptions(cfg config.Config, environ []string) hub.Options {
+	getenv := func(name string) string {
+		value, _ := config.Lookup(environ, name)
+		return value
 	}
-	return hub.CacheDir(func(name string) string {
-		if name == "HF_HOME" {
-			return cfg.HFHome
-		}
-		return getenv(name)
-	})
+	return hub.Options{
+		Endpoint: cfg.HFEndpoint, Token: hub.Token(getenv), Offline: hub.Offline(getenv),
+		CacheDir: cmp.Or(cfg.ModelCacheDir, hub.CacheDir(getenv)),
+	}
+}
+
+// copyDir is the folder for private copies of MODEL_DIR.
+func copyDir(cfg config.Config, access hub.Options) string {
+	return cmp.Or(cfg.ModelCopyDir, filepath.Join(filepath.Dir(access.CacheDir), "sema"))
 }
 
 // awaitModels is handlers' WaitForModel.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,7 +13,6 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/sematech/sema/config"
 	"github.com/sematech/sema/hub"
 )
 
@@ -44,7 +44,8 @@ func runPull(ctx context.Context, args []string, std stdio) error {
 			revision = "main"
 		}
 	}
-	o := pullOptions(cfg, *cache)
+	o := hubOptions(cfg, os.Environ())
+	o.CacheDir = cmp.Or(*cache, o.CacheDir)
 	p := &pullProgress{out: std.err, terminal: isTerminal(std.err)}
 	if !*quiet {
 		o.Progress, o.Logger = p.show, slog.New(slog.NewTextHandler(p, nil))
@@ -60,25 +61,6 @@ func runPull(ctx context.Context, args []string, std stdio) error {
 	}
 	_, err = fmt.Fprintln(std.out, snapshot.Dir)
 	return err
-}
-
-// pullOptions are the service's, but that the command line may name the cache.
-func pullOptions(cfg config.Config, cache string) hub.Options {
-	getenv := func(name string) string {
-		switch name {
-		case "HF_HOME":
-			return cfg.HFHome
-		case "HF_TOKEN":
-			return string(cfg.HFToken)
-		}
-		return os.Getenv(name)
-	}
-	for _, dir := range []string{cfg.ModelCacheDir, hub.CacheDir(getenv)} {
-		if cache == "" {
-			cache = dir
-		}
-	}
-	return hub.Options{Endpoint: cfg.HFEndpoint, Token: hub.Token(getenv), CacheDir: cache, Offline: cfg.HFHubOffline || hub.Offline(getenv)}
 }
 
 func isTerminal(w io.Writer) bool {

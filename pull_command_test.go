@@ -40,6 +40,10 @@ func TestPull(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(want, "translation/model.bin")); err == nil {
 		t.Error("a file came that was not asked for")
 	}
+	home := t.TempDir()
+	write(t, filepath.Join(home, "token"), "hf_verysecret\n")
+	t.Setenv("HF_TOKEN", "")
+	t.Setenv("SEMA_HF_HOME", home)
 	s.Fault("storage", hubtest.Fault{Times: 1, CutAfter: 100_000})
 	if out, errs, err = pull(t); err != nil || out != want+"\n" || !strings.Contains(errs, "retry") {
 		t.Errorf("%q, %q, %v", out, errs, err)
@@ -60,7 +64,7 @@ func TestPull(t *testing.T) {
 	if _, _, err = pull(t, "org/unknown"); !errors.Is(err, hub.ErrOffline) {
 		t.Error(err)
 	}
-	t.Setenv("HF_HUB_OFFLINE", "0")
+	t.Setenv("SEMA_HF_HUB_OFFLINE", "0") // its twin still says 1
 	if _, _, err = pull(t, "org/unknown"); !errors.Is(err, hub.ErrNotFound) && !errors.Is(err, hub.ErrUnauthorized) {
 		t.Error(err)
 	}

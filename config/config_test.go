@@ -150,8 +150,8 @@ func TestBooleans(t *testing.T) {
 }
 
 func TestLookup(t *testing.T) {
-	environ := []string{"CPU_ISA=avx2", "SEMA_CPU_ISA=generic", "LOG_FORMAT=json", "SEMA_LOG_FORMAT=", "PORT=wrong"}
-	for name, want := range map[string][2]string{"CPU_ISA": {"generic", "SEMA_CPU_ISA"}, "LOG_FORMAT": {"json", "LOG_FORMAT"}, "HOST": {"", ""}} {
+	environ := []string{"CPU_ISA=avx2", "SEMA_CPU_ISA=generic", "LOG_FORMAT=json", "SEMA_LOG_FORMAT=", "PORT=wrong", "HF_HUB_CACHE=/hub", "SEMA_HF_HUB_CACHE=/no"}
+	for name, want := range map[string][2]string{"CPU_ISA": {"generic", "SEMA_CPU_ISA"}, "LOG_FORMAT": {"json", "LOG_FORMAT"}, "HOST": {"", ""}, "HF_HUB_CACHE": {"/hub", "HF_HUB_CACHE"}, "HOME": {"", ""}} {
 		if value, source := config.Lookup(environ, name); value != want[0] || source != want[1] {
 			t.Errorf("%s: %q from %q", name, value, source)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -36,9 +37,12 @@ func Load(environ []string) (Config, error) {
 }
 
 // Lookup returns the value that environ gives a variable and the name that set it, both "" if none did, whether or not
-// the rest of environ is valid.
+// the rest of environ is valid. A variable that is none of Config's has no twin.
 func Lookup(environ []string, variable string) (value, source string) {
 	values, sources := resolve(environ)
+	if other := env.ToMap(environ)[variable]; other != "" && !slices.Contains(variables(), variable) {
+		return other, variable
+	}
 	return values[variable], sources[variable]
 }
 

@@ -9,6 +9,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -185,14 +186,12 @@ func userHome(getenv func(string) string) string {
 	return os.TempDir()
 }
 
-// Offline reports whether the environment forbids requests: HF_HUB_OFFLINE or
-// TRANSFORMERS_OFFLINE.
+// Offline reports whether the environment forbids requests, by HF_HUB_OFFLINE
+// or, where that is not set, TRANSFORMERS_OFFLINE.
 func Offline(getenv func(string) string) bool {
-	for _, name := range []string{"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"} {
-		switch strings.ToUpper(getenv(name)) {
-		case "1", "ON", "YES", "TRUE":
-			return true
-		}
+	switch strings.ToUpper(cmp.Or(getenv("HF_HUB_OFFLINE"), getenv("TRANSFORMERS_OFFLINE"))) {
+	case "1", "ON", "YES", "TRUE", "T":
+		return true
 	}
 	return false
 }

@@ -103,7 +103,7 @@ func TestEnvironment(t *testing.T) {
 	if got := hub.Token(env("HF_TOKEN_PATH", "/nowhere")); got != "" {
 		t.Error(got)
 	}
-	if hub.Offline(env("HF_HUB_OFFLINE", "0")) || !hub.Offline(env("TRANSFORMERS_OFFLINE", "yes")) {
+	if hub.Offline(env("HF_HUB_OFFLINE", "0", "TRANSFORMERS_OFFLINE", "1")) || !hub.Offline(env("TRANSFORMERS_OFFLINE", "yes")) {
 		t.Error("offline is not as the environment says")
 	}
 }
