@@ -56,9 +56,9 @@ type Config struct {
 
 	ModelRepo          string        `env:"MODEL_REPO" envDefault:"sematech/sema-utils" doc:"Hub repository to serve from."`
 	ModelRevision      string        `env:"MODEL_REVISION" envDefault:"main" doc:"Branch, tag or commit of the repository."`
-	ModelCacheDir      string        `env:"MODEL_CACHE_DIR" doc:"Hub cache folder; empty follows HF_HOME."`
+	ModelCacheDir      string        `env:"MODEL_CACHE_DIR" doc:"Hub cache folder; empty follows HF_HUB_CACHE and HF_HOME, see below."`
 	HFHome             string        `env:"HF_HOME" doc:"Home of the Hugging Face cache."`
-	HFToken            Secret        `env:"HF_TOKEN" doc:"Hub access token."`
+	HFToken            Secret        `env:"HF_TOKEN" doc:"Hub access token; empty: that of its file, see below."`
 	HFEndpoint         string        `env:"HF_ENDPOINT" envDefault:"https://huggingface.co" address:"http" doc:"Base address of the Hub."`
 	HFHubOffline       bool          `env:"HF_HUB_OFFLINE" envDefault:"false" doc:"Make no request to the Hub."`
 	KeepRevisions      int           `env:"KEEP_REVISIONS" envDefault:"2" min:"1" doc:"Snapshots kept in the cache."`

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func TestAllMistakesTogether(t *testing.T) {
 }
 
 func TestSecretsStayHidden(t *testing.T) {
-	environ := []string{"HF_TOKEN=hunter2", "REDIS_URL=redis://:hunter2@localhost", "ADMIN_TOKEN=hunter2"}
+	environ := []string{"HF_TOKEN=hunter2", "REDIS_URL=redis://:hunter2@localhost", "ADMIN_TOKEN=hunter2", "HTTPS_PROXY=http://u:hunter2@p:1", "http_proxy=u:hunter2@p:1"}
 	cfg, err := config.Load(environ)
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +109,22 @@ func TestRedisURL(t *testing.T) {
 		if _, err := config.Load([]string{"REDIS_URL=" + url}); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
+	}
+}
+
+// TestPrintOfOtherVariables: what decides is printed, whoever defined the variable.
+func TestPrintOfOtherVariables(t *testing.T) {
+	var table bytes.Buffer
+	if err := config.Print(&table, config.Config{}, []string{"HF_HUB_CACHE=/hub", "TRANSFORMERS_OFFLINE=1", "https_proxy=http://proxy:3128", "HOME=/home/x"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`HF_HUB_CACHE +/hub +HF_HUB_CACHE`, `TRANSFORMERS_OFFLINE +1 `, `https_proxy +http://proxy:3128 `} {
+		if !regexp.MustCompile(want).MatchString(table.String()) {
+			t.Errorf("no %s in\n%s", want, table.String())
+		}
+	}
+	if strings.Contains(table.String(), "/home/x") || strings.Contains(table.String(), "XDG_CACHE_HOME") {
+		t.Errorf("too much:\n%s", table.String())
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	_ "embed"
 	"fmt"
 	"io"
 	"reflect"
@@ -31,14 +32,38 @@ func Table(cfg Config, environ []string) []Row {
 	return rows
 }
 
-// Print writes the table of what is in force, one aligned line a variable.
+// others are the variables that count besides Config's: those of Python's client for the Hub, and the proxies'.
+var others = []string{
+	"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "HF_TOKEN_PATH", "TRANSFORMERS_OFFLINE",
+	"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy",
+}
+
+// otherVariables describes them in docs/configuration.md.
+//
+//go:embed others.md
+var otherVariables string
+
+// Print writes the table of what is in force, one aligned line a variable, and after it those of others that are set.
 func Print(w io.Writer, cfg Config, environ []string) error {
 	out := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(out, "VARIABLE\tVALUE\tFROM")
 	for _, row := range Table(cfg, environ) {
 		fmt.Fprintf(out, "%s\t%s\t%s\n", row.Name, row.Value, row.Source)
 	}
+	for _, name := range others {
+		if value, source := Lookup(environ, name); source != "" {
+			fmt.Fprintf(out, "%s\t%s\t%s\n", name, withoutLogin(value), source)
+		}
+	}
 	return out.Flush()
+}
+
+// withoutLogin hides an address with a name and a password, which a proxy's may be, with a scheme or without.
+func withoutLogin(value string) string {
+	if strings.Contains(value, "@") {
+		return Secret(value).String()
+	}
+	return value
 }
 
 // Document writes the Markdown table of all variables.
@@ -53,6 +78,7 @@ func Document(w io.Writer) error {
 		tag := t.Field(i).Tag
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", tag.Get("env"), code(tag.Get("envDefault")), allowed(t.Field(i)), tag.Get("doc"))
 	}
+	b.WriteString(otherVariables)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
