@@ -33,7 +33,7 @@ type Config struct {
 
 	MaxCharacters int `env:"MAX_CHARACTERS" envDefault:"5000" min:"1" doc:"Longest text of one request, in Unicode code points."`
 	MaxBatchSize  int `env:"MAX_BATCH_SIZE" envDefault:"50" min:"1" max:"1000" doc:"Most texts of one batch request."`
-	BeamSize      int `env:"BEAM_SIZE" envDefault:"1" min:"1" max:"32" doc:"Beam size of requests that name none."`
+	BeamSize      int `env:"BEAM_SIZE" envDefault:"1" min:"1" max:"32" doc:"Beam size of requests that name none, at most MAX_BEAM_SIZE."`
 	MaxBeamSize   int `env:"MAX_BEAM_SIZE" envDefault:"8" min:"1" max:"32" doc:"Largest beam size that a request may ask for."`
 
 	QueueTokens  int   `env:"QUEUE_TOKENS" envDefault:"65536" min:"256" doc:"Bound of the admission queue, in estimated tokens of waiting work."`
@@ -43,7 +43,7 @@ type Config struct {
 	RateLimitPerMinute int    `env:"RATE_LIMIT_PER_MINUTE" envDefault:"60" min:"0" doc:"Requests a client may make in any 60 seconds; 0 means no limit."`
 	RateLimitPerHour   int    `env:"RATE_LIMIT_PER_HOUR" envDefault:"1000" min:"0" doc:"Requests a client may make in any hour; 0 means no limit."`
 	RateLimitClients   int    `env:"RATE_LIMIT_CLIENTS" envDefault:"100000" min:"100" doc:"Most clients whose rates are remembered at once."`
-	RedisURL           Secret `env:"REDIS_URL" doc:"Redis that shares rate limits and cached results between replicas, as redis://[user:password@]host:port/db."`
+	RedisURL           Secret `env:"REDIS_URL" doc:"Redis that shares rate limits and cached results between replicas, as redis://[user:password@]host:port/db, rediss:// with TLS or unix://path?db=n."`
 
 	EnableMetrics bool   `env:"ENABLE_METRICS" envDefault:"true" doc:"Serve /metrics."`
 	LogLevel      string `env:"LOG_LEVEL" envDefault:"info" oneof:"trace debug info warn warning error fatal panic critical" doc:"Least severe level that is logged."`
@@ -52,7 +52,7 @@ type Config struct {
 	ModelDir     string `env:"MODEL_DIR" doc:"Folder of models to serve in place of the Hub's or the demo's."`
 	ComputeType  string `env:"COMPUTE_TYPE" envDefault:"default" oneof:"default auto int8 int8_float32 int8_float16 int8_bfloat16 int16 float16 bfloat16 float32" doc:"Numeric type to compute in."`
 	IntraThreads int    `env:"INTRA_THREADS" envDefault:"0" min:"0" max:"1024" doc:"Threads of the runtime; 0 follows the cgroup's CPU limit."`
-	CPUISA       string `env:"CPU_ISA" doc:"Force one kernel tier; empty picks the best that the machine has."`
+	CPUISA       string `env:"CPU_ISA" doc:"Force one kernel tier: avx512vnni, avxvnni, avx2, neon or generic; empty picks the best that the machine has."`
 
 	ModelRepo          string        `env:"MODEL_REPO" envDefault:"sematech/sema-utils" doc:"Hub repository to serve from."`
 	ModelRevision      string        `env:"MODEL_REVISION" envDefault:"main" doc:"Branch, tag or commit of the repository."`
@@ -73,5 +73,5 @@ type Config struct {
 	DemoFallback       bool          `env:"DEMO_FALLBACK" envDefault:"true" doc:"Serve the embedded demo while no model of the Hub can be had."`
 	AdminToken         Secret        `env:"ADMIN_TOKEN" doc:"Bearer token of the admin routes; without one they don't exist."`
 	WebhookSecret      Secret        `env:"WEBHOOK_SECRET" doc:"Secret that the Hub's webhook must send."`
-	APIKey             Secret        `env:"API_KEY" doc:"Key that clients of the DeepL, Google and LibreTranslate shapes must send; empty accepts any."`
+	APIKey             Secret        `env:"API_KEY" doc:"Key that clients of the DeepL, Google and LibreTranslate shapes must send; empty accepts any. All other routes stay open: no way to close the service."`
 }
