@@ -9,10 +9,15 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"text/tabwriter"
+
+	"github.com/sirupsen/logrus"
 
 	"github.com/sematech/sema/config"
 	"github.com/sematech/sema/ctranslate2/kernels"
+	"github.com/sematech/sema/reload"
+	"github.com/sematech/sema/telemetry"
 )
 
 // A finding is one thing that the doctor looked at.
@@ -93,7 +98,7 @@ func printFindings(w io.Writer, findings []finding, problems int, asJSON bool) e
 func examine(ctx context.Context, environ []string) []finding {
 	d := &doctor{environ: environ}
 	cfg, err := loadNames(environ)
-	_, problem := readGolden(environ)
+	golden, problem := readGolden(environ)
 	cfg, err = withMistakes(cfg, err, problem)
 	var mistakes *config.Error
 	if errors.As(err, &mistakes) {
@@ -106,11 +111,13 @@ func examine(ctx context.Context, environ []string) []finding {
 	if err == nil {
 		d.checkConfiguration()
 	}
+	d.checkStart(golden)
 	d.checkKernels()
 	d.checkThreads()
 	m := d.checkModels(ctx)
 	d.checkMemory(m)
 	d.checkDisk(m)
+	d.checkCopies()
 	d.checkLicences(m)
 	d.checkSpeed(m)
 	d.checkRedis(ctx)
@@ -144,6 +151,24 @@ func (d *doctor) checkConfiguration() {
 	}
 	if len(d.findings) == before {
 		d.ok("configuration", "nothing looks like a mistake; `sema config` prints what is in force")
+	}
+}
+
+// checkStart tries what serve does before it answers.
+func (d *doctor) checkStart(golden reload.Golden) {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	if _, err := newController(d.cfg, golden, &store{}, log, telemetry.NewMetrics()); err != nil {
+		d.problem("configuration", "correct it: the service does not start with it", "%v", err)
+	}
+	listener, err := listen(d.cfg)
+	switch {
+	case err == nil:
+		_ = listener.Close()
+	case errors.Is(err, syscall.EADDRINUSE):
+		d.note("address", "", "port %d is in use, by the service itself if it runs here", d.cfg.Port)
+	default:
+		d.problem("address", "set HOST to an address of this machine, or to none for all, and PORT to one that this user may open", "%v", err)
 	}
 }
 
@@ -198,8 +223,8 @@ func (d *doctor) checkThreads() {
 // checkRedis asks Redis whether it is there.
 func (d *doctor) checkRedis(ctx context.Context) {
 	client, err := connectRedis(d.cfg.RedisURL.Reveal())
-	if err != nil || client == nil {
-		return // the configuration's check told
+	if err != nil || client == nil { // of an error the configuration's check told
+		return
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, hubTimeout)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -164,6 +165,31 @@ func TestDoctorOfAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFinding(t, examine(t.Context(), []string{"MODEL_DIR=" + broken}), "problem", "models", "can't be served")
+}
+
+// TestDoctorOfWhatServeRefuses: a service with one of these does not start, or never serves.
+func TestDoctorOfWhatServeRefuses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, file, "")
+	environ := []string{"MODEL_DIR=demo/models", "PORT=0", "MODEL_COPY_DIR=" + t.TempDir()}
+	for _, f := range examine(t.Context(), environ) {
+		if f.Level == "problem" {
+			t.Errorf("of a good configuration: %+v", f)
+		}
+	}
+	for variable, finding := range map[string][2]string{
+		"CANARY_FILE=/nope": {"configuration", "/nope"}, "HOST=nosuchhost.invalid": {"address", "nosuchhost.invalid"},
+		"REDIS_URL=redis://localhost/nought": {"configuration", "REDIS_URL"}, "MODEL_COPY_DIR=/proc/nowhere": {"disk", "/proc"}, "MODEL_COPY_DIR=" + file: {"disk", file},
+	} {
+		wantFinding(t, examine(t.Context(), append(environ, variable)), "problem", finding[0], finding[1])
+	}
+	taken, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	wantFinding(t, examine(t.Context(), append(environ, "PORT="+port)), "note", "address", "in use")
 }
 
 func TestDoctorOfMistakes(t *testing.T) {

@@ -134,6 +134,19 @@ func (d *doctor) checkDisk(m foundModels) {
 	}
 }
 
+// checkCopies looks whether the files of MODEL_DIR can be copied to where they serve from.
+func (d *doctor) checkCopies() {
+	if d.cfg.ModelDir == "" {
+		return
+	}
+	dir := copyDir(d.cfg, hubOptions(d.cfg, d.environ))
+	if exists := nearest(dir); !writable(exists) {
+		d.problem("disk", "set MODEL_COPY_DIR to a folder that user "+strconv.Itoa(os.Getuid())+" may write to", "%s can't be written: MODEL_DIR's files are copied to %s before they serve", exists, dir)
+		return
+	}
+	d.ok("disk", "%s, where the copies of MODEL_DIR's files go, can be written", dir)
+}
+
 // writable tries it: permissions alone don't tell of read-only mounts.
 func writable(dir string) bool {
 	file, err := os.CreateTemp(dir, ".sema-doctor-*")

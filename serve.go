@@ -94,9 +94,9 @@ func serve(ctx context.Context, cfg config.Config, golden reload.Golden, hangups
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
+	listener, err := listen(cfg)
 	if err != nil {
-		return fmt.Errorf("HOST and PORT: %w", err)
+		return err
 	}
 	log.WithField("address", listener.Addr().String()).Info("listening")
 	failed := make(chan error, 1)
@@ -115,6 +115,15 @@ func serve(ctx context.Context, cfg config.Config, golden reload.Golden, hangups
 	log.Info("shutting_down")
 	time.Sleep(cfg.ShutdownDelay)
 	return shutdown(app, cfg.ShutdownTimeout, endWork, log)
+}
+
+// listen takes the configured address.
+func listen(cfg config.Config) (net.Listener, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
+	if err != nil {
+		return nil, fmt.Errorf("HOST and PORT: %w", err)
+	}
+	return listener, nil
 }
 
 // runModels runs what loads and changes the models. The function that it returns
