@@ -1,9 +1,11 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"regexp"
 	"slices"
@@ -32,7 +34,7 @@ func (s *service) adminRoutes() []route {
 	if s.administered() {
 		routes = append(routes,
 			route{"GET", "/admin/models", s.admin(s.getAdminModels), false},
-			route{"POST", "/admin/reload", s.admin(s.postReload), false},
+			route{"POST", "/admin/reload", s.admin(s.postReload, "dry_run"), false},
 			route{"POST", "/admin/rollback", s.admin(s.postRollback), false},
 			route{"GET", "/admin/reload/events", s.admin(s.getReloadEvents), false},
 		)
@@ -46,16 +48,47 @@ func (s *service) adminRoutes() []route {
 // administered says whether the admin routes exist.
 func (s *service) administered() bool { return s.Control != nil && s.AdminToken != "" }
 
-// admin lets only requests with the admin token through.
-func (s *service) admin(next fiber.Handler) fiber.Handler {
+// admin lets only requests with the admin token through, and with no other parameters than those: who writes dryrun=true
+// must not get a reload.
+func (s *service) admin(next fiber.Handler, parameters ...string) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		c.Locals(quietKey, c.Method() != fiber.MethodPost)
 		if err := s.checkSecret(c, bearer(c), s.AdminToken, typeUnauthorized); err != nil {
 			c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="sema admin"`)
 			return err
 		}
+		for name := range c.Queries() {
+			if !slices.Contains(parameters, name) {
+				return unknownName("parameter", name, parameters)
+			}
+		}
 		return next(c)
 	}
+}
+
+// optionalBody reads a body, if there is one, into out. It may have no other fields than those, for the same reason.
+func optionalBody(c *fiber.Ctx, out any, fields ...string) error {
+	if len(c.Request().Body()) == 0 {
+		return nil
+	}
+	if err := decodeJSON(c, out); err != nil {
+		return err
+	}
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(c.Request().Body(), &given); err != nil {
+		return err
+	}
+	for name := range given {
+		if !slices.Contains(fields, name) {
+			return unknownName("field", name, fields)
+		}
+	}
+	return nil
+}
+
+// unknownName refuses what would be left out of account elsewhere.
+func unknownName(kind, name string, known []string) error {
+	return invalid(name, "is an unknown %s; this address takes %s", kind, cmp.Or(strings.Join(known, ", "), "none"))
 }
 
 // bearer returns the token of the Authorization header, "" if it has none.
@@ -119,10 +152,8 @@ var revisionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_+-]*(\.[A-Za-z0
 // commit that failed before is tried again.
 func (s *service) postReload(c *fiber.Ctx) error {
 	var body reloadBody
-	if len(c.Request().Body()) > 0 {
-		if err := decodeJSON(c, &body); err != nil {
-			return err
-		}
+	if err := optionalBody(c, &body, "revision"); err != nil {
+		return err
 	}
 	if body.Revision != "" && (len(body.Revision) > maxRevision || !revisionPattern.MatchString(body.Revision)) {
 		return invalid("revision", "must be a branch, a tag or a commit")
@@ -136,6 +167,9 @@ func (s *service) postReload(c *fiber.Ctx) error {
 }
 
 func (s *service) postRollback(c *fiber.Ctx) error {
+	if err := optionalBody(c, &struct{}{}); err != nil {
+		return err
+	}
 	return s.answerOutcome(c, s.Control.Rollback)
 }
 

@@ -210,6 +210,17 @@ func TestAdminReload(t *testing.T) {
 		wantError(t, s.post("/admin/reload?dry_run"+value, "", bearer...), 422, "validation_error")
 	}
 	wantError(t, s.post("/admin/reload", "{", bearer...), 400, "malformed_json")
+	for _, request := range [][3]string{
+		{"POST", "/admin/reload?dryrun=true", ""}, {"POST", "/admin/reload?dry_run=true&revision=v2", ""}, {"POST", "/admin/reload", `{"dry_run":true,"rev":"dev"}`},
+		{"POST", "/admin/reload", `{"Revision":"v2"}`}, {"POST", "/admin/rollback?dry_run=true", ""}, {"POST", "/admin/rollback", `{"revision":"v2"}`},
+		{"GET", "/admin/models?state=failed", ""}, {"GET", "/admin/reload/events?after=3", ""},
+	} {
+		asked := len(control.asked())
+		wantError(t, s.do(request[0], request[1], request[2], append([]string{"Content-Type", "application/json"}, bearer...)...), 422, "validation_error")
+		if len(control.asked()) != asked {
+			t.Errorf("%v was done all the same", request)
+		}
+	}
 }
 
 // TestRevisions: what POST /admin/reload and its description take for a revision is what the Hub's client does, so that
