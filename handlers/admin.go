@@ -39,7 +39,7 @@ func (s *service) adminRoutes() []route {
 			route{"GET", "/admin/reload/events", s.admin(s.getReloadEvents), false},
 		)
 	}
-	if s.Control != nil && s.WebhookSecret != "" {
+	if s.hooked() {
 		routes = append(routes, route{"POST", "/hooks/huggingface", s.postHubWebhook, false})
 	}
 	return routes
@@ -47,6 +47,9 @@ func (s *service) adminRoutes() []route {
 
 // administered says whether the admin routes exist.
 func (s *service) administered() bool { return s.Control != nil && s.AdminToken != "" }
+
+// hooked says whether the Hub's webhook exists.
+func (s *service) hooked() bool { return s.Control != nil && s.WebhookSecret != "" }
 
 // admin lets only requests with the admin token through, and with no other parameters than those: who writes dryrun=true
 // must not get a reload.

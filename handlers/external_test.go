@@ -45,4 +45,5 @@ func TestSchemathesis(t *testing.T) {
 	admin, _ := startAdmin(t, nil)
 	check(admin, "--include-path-regex", "/admin/", "--exclude-path-regex", "/events", // a stream of events has no end
 		"--header", "Authorization: Bearer "+token, "--exclude-checks", "ignored_auth") // wrong tokens soon get 429: TestAdminToken
+	check(admin, "--include-path-regex", "/hooks/", "--header", "X-Webhook-Secret: "+secret, "--exclude-checks", "ignored_auth")
 }

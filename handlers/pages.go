@@ -22,12 +22,14 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// openAPI describes the service; openAPIAdmin has what the admin routes add to its components and paths.
+// openAPI describes the service; openAPIAdmin and openAPIWebhook have what those routes add to its components and paths.
 var (
 	//go:embed openapi.json
 	openAPI []byte
 	//go:embed openapi_admin.json
 	openAPIAdmin []byte
+	//go:embed openapi_webhook.json
+	openAPIWebhook []byte
 )
 
 // pagePolicy lets pages load only what this server has: no inline script, no other host. The documentation's
@@ -120,26 +122,15 @@ func (s *service) getOpenAPI(c *fiber.Ctx) error {
 
 // describe fills the embedded OpenAPI document with this instance's limits and the languages that it serves.
 func (s *service) describe(served []flores.Language) []byte {
-	var document struct {
-		OpenAPI    string            `json:"openapi"`
-		Info       map[string]any    `json:"info"`
-		Servers    json.RawMessage   `json:"servers"`
-		Tags       []json.RawMessage `json:"tags"`
-		Paths      json.RawMessage   `json:"paths"`
-		Components components        `json:"components"`
-	}
+	document := document{Components: components{SecuritySchemes: map[string]json.RawMessage{}}} // public routes have none
 	mustUnmarshal(openAPI, &document)
 	if s.administered() {
-		var added struct {
-			Paths json.RawMessage `json:"paths"`
-			components
-		}
-		mustUnmarshal(openAPIAdmin, &added)
-		document.Paths = joinObjects(document.Paths, added.Paths)
-		maps.Copy(document.Components.Schemas, added.Schemas)
-		maps.Copy(document.Components.Responses, added.Responses)
-		document.Components.SecuritySchemes = added.SecuritySchemes
-	} else {
+		document.add(openAPIAdmin)
+	}
+	if s.hooked() {
+		document.add(openAPIWebhook)
+	}
+	if !s.administered() && !s.hooked() {
 		document.Tags = document.Tags[:len(document.Tags)-1] // administration is the last
 	}
 	schemas := document.Components.Schemas
@@ -154,12 +145,35 @@ func (s *service) describe(served []flores.Language) []byte {
 	return encode(document).body
 }
 
+// document is an OpenAPI document.
+type document struct {
+	OpenAPI    string            `json:"openapi"`
+	Info       map[string]any    `json:"info"`
+	Servers    json.RawMessage   `json:"servers"`
+	Tags       []json.RawMessage `json:"tags"`
+	Paths      json.RawMessage   `json:"paths"`
+	Components components        `json:"components"`
+}
+
+// add adds the paths and components of an embedded part.
+func (d *document) add(part []byte) {
+	var added struct {
+		Paths json.RawMessage `json:"paths"`
+		components
+	}
+	mustUnmarshal(part, &added)
+	d.Paths = joinObjects(d.Paths, added.Paths)
+	maps.Copy(d.Components.Schemas, added.Schemas)
+	maps.Copy(d.Components.Responses, added.Responses)
+	maps.Copy(d.Components.SecuritySchemes, added.SecuritySchemes)
+}
+
 // components are the parts of an OpenAPI document that its paths refer to.
 type components struct {
 	Schemas         map[string]map[string]any  `json:"schemas"`
 	Responses       map[string]json.RawMessage `json:"responses"`
 	Headers         json.RawMessage            `json:"headers,omitempty"`
-	SecuritySchemes json.RawMessage            `json:"securitySchemes,omitempty"`
+	SecuritySchemes map[string]json.RawMessage `json:"securitySchemes,omitempty"`
 }
 
 // mustUnmarshal reads an embedded document.

@@ -98,7 +98,15 @@ func wantFraming(t *testing.T, a answer, options, policy string) {
 
 // TestOpenAPI checks that the document names each route of the service and nothing that isn't there.
 func TestOpenAPI(t *testing.T) {
-	s := start(t, nil)
+	administered, _ := startAdmin(t, nil)
+	hooked, _ := startAdmin(t, func(o *handlers.Options) { o.AdminToken = "" })
+	for _, s := range []*server{start(t, nil), administered, hooked} {
+		checkOpenAPI(t, s)
+	}
+}
+
+func checkOpenAPI(t *testing.T, s *server) {
+	t.Helper()
 	var document struct {
 		OpenAPI string                    `json:"openapi"`
 		Paths   map[string]map[string]any `json:"paths"`
