@@ -1,10 +1,11 @@
 # One static binary in an empty image: nothing to patch but Sema itself.
-FROM golang:1.26 AS build
+FROM docker.io/library/golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /out/sema . \
+ARG VERSION=dev
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/sema . \
  && mkdir -p /out/data && cp /etc/ssl/certs/ca-certificates.crt /out/
 
 FROM scratch

@@ -8,9 +8,9 @@ chmod 755 "$root"
 port=${PORT:-8199}
 trap 'kill "${pid:-0}" 2>/dev/null || true; umount "$root/data" "$root" 2>/dev/null || true; rm -rf "$root"' EXIT
 
-CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$root/sema" .
+CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION:-dev}" -o "$root/sema" .
 size=$(stat -c %s "$root/sema")
-echo "binary: $((size >> 20)) MiB"
+echo "binary: $((size >> 20)) MiB, $("$root/sema" version)"
 [ "$size" -lt $((40 << 20)) ] || { echo "over 40 MB"; exit 1; }
 mkdir -p "$root/etc/ssl/certs" "$root/data"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/" 2>/dev/null || true
