@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -90,6 +91,7 @@ type Client struct {
 	base  *url.URL
 	http  *http.Client
 	etags etagCache
+	away  atomic.Bool // the last request of the API failed after all its retries
 }
 
 // New returns a client. It makes no request.

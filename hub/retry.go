@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -47,6 +48,7 @@ func (c *Client) get(ctx context.Context, address string, header http.Header) (a
 		}
 		return outcome{err: err}
 	})
+	c.away.Store(errors.Is(err, ErrUnavailable))
 	return a, err
 }
 
@@ -76,13 +78,21 @@ func (c *Client) retry(ctx context.Context, try func() outcome) error {
 		}
 		wait := c.wait(o.wait, attempt)
 		attempt++
-		c.opts.Logger.Warn("hub_retry", "attempt", attempt, "wait", wait.String(), "reason", o.err.Error())
+		c.opts.Logger.Log(ctx, c.retryLevel(), "hub_retry", "attempt", attempt, "wait", wait.String(), "reason", o.err.Error())
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// retryLevel is lower while the Hub stays away: its absence has been told.
+func (c *Client) retryLevel() slog.Level {
+	if c.away.Load() {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }
 
 // wait is how long to wait after some attempts: what the server asks for, or

@@ -1,13 +1,41 @@
 package hub_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
 	"github.com/sematech/sema/hub"
 	"github.com/sematech/sema/hub/hubtest"
 )
+
+// TestRetriesAreToldOnce: who polls a Hub that stays away hears of it at the first poll, and again when it went away anew.
+func TestRetriesAreToldOnce(t *testing.T) {
+	s := hubtest.New(t)
+	s.Commit(repo, "main", models())
+	var log bytes.Buffer
+	c := client(t, s, func(o *hub.Options) { o.Retries, o.Logger = 2, slog.New(slog.NewTextHandler(&log, nil)) })
+	poll := func(fails bool) int {
+		t.Helper()
+		log.Reset()
+		if _, err := c.Resolve(ctx, repo, "main"); (err != nil) != fails {
+			t.Error(err)
+		}
+		return strings.Count(log.String(), "level=WARN msg=hub_retry")
+	}
+	for range 2 {
+		s.Fault("/revision/", hubtest.Fault{Status: 503})
+		for i, want := range []int{2, 0, 0} {
+			if got := poll(true); got != want {
+				t.Errorf("poll %d: %d warnings, want %d", i, got, want)
+			}
+		}
+		s.Heal()
+		poll(false)
+	}
+}
 
 // TestPrivateRepositoryIsExplained: the Hub answers alike for a repository that
 // is private and for one that is missing. With a token that may not read it the
