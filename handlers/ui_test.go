@@ -137,6 +137,17 @@ func (b *browser) press(key string) {
 	}
 }
 
+// TestPageWaitsForModels: the page says that they load, and offers what they serve once they do.
+func TestPageWaitsForModels(t *testing.T) {
+	s := start(t, nil)
+	s.models.missing.Store(true)
+	b := openBrowser(t, s.url+"/ui#source=eng_Latn&target=swh_Latn")
+	b.until(`$("message").textContent === "The models are loading: 50 % …" && languages.length === 0`)
+	b.eval(`$("text").value = "Hello."; translate()`)
+	s.models.missing.Store(false)
+	b.until(`languages.length > 3 && $("translation").textContent === "<swh_Latn>Hello." && $("message").textContent === ""`)
+}
+
 func TestPageInABrowser(t *testing.T) {
 	s := start(t, nil)
 	b := openBrowser(t, s.url+"/ui")
@@ -166,7 +177,12 @@ func TestPageInABrowser(t *testing.T) {
 
 	b.eval(`$("text").value = "x".repeat(101); count(); translate()`)
 	b.until(`$("count").classList.contains("over") && $("message").textContent.includes("101")`)
-	b.faults = nil // the 413 just asked for
+	b.eval(`$("text").value = "123"; source.set(""); translate()`)
+	b.until(`$("message").textContent.includes("under From") && !$("message").textContent.includes("source_language")`)
+	b.eval(`window.realFetch = fetch; fetch = async () => new Response("<html>", { status: 502 }); translate()`)
+	b.until(`$("message").textContent.includes("status 502")`)
+	b.eval(`fetch = realFetch`)
+	b.faults = nil // the 413 and 409 just asked for
 
 	b.eval(`location.href = "/ui?again#source=eng_Latn&target=swh_Latn&text=A%20link."`)
 	b.until(`source.code === "eng_Latn" && $("translation").textContent === "<swh_Latn>A link."`)

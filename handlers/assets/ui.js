@@ -127,7 +127,23 @@ async function* lines(response) {
   }
 }
 
+// read returns the JSON of an answer. What is none comes from a proxy while the service is away.
+async function read(response) {
+  try {
+    return await response.json();
+  } catch {
+    throw new Error("The service does not answer (status " + response.status + "). Try again soon.");
+  }
+}
+
+// inPage makes an error of one of the API's, with the page's word where it names a field.
+function inPage(answer) {
+  const undetected = ["undetermined_language", "detected_unsupported_language"].includes(answer.error_type);
+  return new Error(undetected ? answer.message.split(";")[0] + "; choose the language under From" : answer.message);
+}
+
 async function translate() {
+  if (languages.length === 0) return; // the models are loading
   if (running) running.abort();
   const text = $("text").value;
   show("");
@@ -143,7 +159,7 @@ async function translate() {
       method: "POST", signal: control.signal, headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ text, target_language: target.code, source_language: source.code || null }),
     });
-    if (!response.ok) throw new Error((await response.json()).message);
+    if (!response.ok) throw inPage(await read(response));
     await receive(response, text);
   } catch (error) {
     if (error.name !== "AbortError") show(error.message);
@@ -170,7 +186,7 @@ async function receive(response, text) {
     } else if (name === "done") {
       finish(data);
     } else if (name === "error") {
-      throw new Error(data.message);
+      throw inPage(data);
     }
   }
 }
@@ -211,9 +227,22 @@ async function copy() {
   setTimeout(() => { $("copy").textContent = "Copy"; }, 1500);
 }
 
+// loaded waits until models serve, and says how far they are: before that nobody knows which languages there will be.
+async function loaded() {
+  for (;;) {
+    const response = await fetch("/ready");
+    if (response.ok) return show("");
+    const { models = [] } = await response.json().catch(() => ({}));
+    const progress = Math.max(0, ...models.map((m) => m.progress || 0));
+    show("The models are loading" + (progress ? ": " + Math.round(progress * 100) + " %" : "") + " …");
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
 async function begin() {
+  await loaded();
   const [list, settings] = await Promise.all(
-    ["/api/v1/languages?available=true", "/frontend/settings"].map(async (path) => (await fetch(path)).json()));
+    ["/api/v1/languages?available=true", "/frontend/settings"].map(async (path) => read(await fetch(path))));
   limit = settings.charLimit;
   languages = Object.entries(list.languages).map(([code, l]) => ({
     code, name: l.name, native: l.native_name, script: l.script, tag: (l.iso_639_1 || l.iso_639_3) + "-" + l.script,
