@@ -45,10 +45,24 @@ func commands() []command {
 		{"ct2", "translate lines of tokens with a CTranslate2 model", withKernels(runCT2)},
 		{"bench", "measure the runtime on a model or on one of NLLB's sizes", withKernels(runBench)},
 		{"doctor", "explain this machine and what to change", runDoctor},
-		{"config", "print the configuration in force", runConfig},
-		{"healthcheck", "ask the running service whether it is ready", runHealthcheck},
-		{"version", "print the version", withKernels(runVersion)},
+		bare("config", "print the configuration in force", runConfig),
+		bare("healthcheck", "ask the running service whether it is ready", runHealthcheck),
+		bare("version", "print the version", withKernels(runVersion)),
 	}
+}
+
+// bare is a command that takes nothing but -h.
+func bare(name, text string, run runner) command {
+	return command{name, text, func(ctx context.Context, args []string, std stdio) error {
+		fs := newFlags(name, std.err, "", text)
+		if err := fs.Parse(args); err != nil {
+			return err
+		}
+		if fs.NArg() > 0 {
+			return usageError("%s: unexpected argument %q", name, fs.Arg(0))
+		}
+		return run(ctx, nil, std)
+	}}
 }
 
 func main() {

@@ -81,7 +81,11 @@ func TestMistakes(t *testing.T) {
 		{[]string{"translate", "--to", "swahilli"}, 1, "swh_Latn"},
 		{[]string{"translate", "--to", "zul_Latn", "--from", "eng_Latn"}, 1, "zul_Latn"},
 		{[]string{"translate", "--to", "sw", "no such file"}, 1, "no such file"},
-		{[]string{"translate", "--to", "sw", "--models", "no such folder"}, 1, "MODEL_DIR"},
+		{[]string{"translate", "--to", "sw", "--models", "no such folder"}, 1, "MODEL_DIR no such folder"},
+		{[]string{"translate", "in.txt", "--to", "sw"}, 2, "options stand before FILE"},
+		{[]string{"translate", "--to", "sw", "in.txt", "--from", "en"}, 2, "options before it"},
+		{[]string{"config", "now"}, 2, "now"},
+		{[]string{"healthcheck", "--now"}, 1, "-now"},
 		{[]string{"detect", "a", "b"}, 2, "one file"},
 		{[]string{"ct2"}, 2, "--model"},
 		{[]string{"ct2", "--model", "no such folder"}, 1, "model.bin"},
@@ -91,6 +95,9 @@ func TestMistakes(t *testing.T) {
 		{[]string{"serve", "now"}, 2, "now"},
 		{[]string{"--help"}, 0, ""},
 		{[]string{"translate", "-h"}, 0, ""},
+		{[]string{"config", "--help"}, 0, "usage: sema config"},
+		{[]string{"version", "--help"}, 0, "usage: sema version"},
+		{[]string{"healthcheck", "--help"}, 0, "usage: sema healthcheck"},
 	} {
 		status, _, errs := sema(t, "Hello", c.args...)
 		if status != c.status || !strings.Contains(errs, c.says) {

@@ -53,7 +53,7 @@ func openModels(cfg config.Config) (*translate.Pipeline, error) {
 	if cfg.ModelDir != "" {
 		p, err := translate.Open(cfg.ModelDir, pipelineOptions(cfg))
 		if err != nil {
-			return nil, fmt.Errorf("MODEL_DIR: %w", err)
+			return nil, fmt.Errorf("MODEL_DIR %s: %w", cfg.ModelDir, err)
 		}
 		return p, nil
 	}

@@ -31,7 +31,7 @@ func input(args []string, std stdio) (io.ReadCloser, error) {
 	case 1:
 		return os.Open(args[0])
 	}
-	return nil, usageError("one file at most, not %q", args)
+	return nil, usageError("one file at most, and options before it, not %q", args)
 }
 
 // runTranslate is `sema translate`.
@@ -45,7 +45,7 @@ func runTranslate(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	if *to == "" {
-		return usageError("translate: --to is missing")
+		return usageError("translate: --to is missing; options stand before FILE")
 	}
 	in, err := input(fs.Args(), std)
 	if err != nil {
