@@ -52,7 +52,8 @@ type localFile struct {
 const maxDepth = 6
 
 // listFiles returns the files below dir, sorted. It follows links and leaves
-// out what is hidden, such as the folders that Kubernetes swaps.
+// out what is hidden, such as the folders that Kubernetes swaps, and copies:
+// a copy of copies would have no end.
 func listFiles(dir string) ([]localFile, error) {
 	root, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -69,7 +70,7 @@ func listFiles(dir string) ([]localFile, error) {
 			name := path.Join(below, e.Name())
 			info, err := os.Stat(filepath.Join(root, name))
 			switch {
-			case strings.HasPrefix(e.Name(), "."):
+			case strings.HasPrefix(e.Name(), "."), isPrivate(e.Name()):
 			case err != nil:
 				return fmt.Errorf("reload: %w", err)
 			case info.IsDir() && depth < maxDepth:
@@ -358,7 +359,7 @@ func isBelow(dir, name string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// foldersBelow lists dir and its folders, those behind links too.
+// foldersBelow lists dir and its folders, those behind links too, but no copies.
 func foldersBelow(dir string, depth int) []string {
 	dirs := []string{dir}
 	entries, err := os.ReadDir(dir)
@@ -367,7 +368,7 @@ func foldersBelow(dir string, depth int) []string {
 	}
 	for _, e := range entries {
 		below := filepath.Join(dir, e.Name())
-		if info, err := os.Stat(below); err == nil && info.IsDir() {
+		if info, err := os.Stat(below); err == nil && info.IsDir() && !isPrivate(e.Name()) {
 			dirs = append(dirs, foldersBelow(below, depth+1)...)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sematech/sema/hub/hubtest"
 	"github.com/sematech/sema/modelstore"
 	"github.com/sematech/sema/reload"
+	"github.com/sematech/sema/translate"
 )
 
 // inFolder are options for a local folder.
@@ -358,7 +359,7 @@ func TestPollSeesWhatIsNotWatched(t *testing.T) {
 func TestPrivateCopiesGo(t *testing.T) {
 	dir := t.TempDir()
 	o := inFolder(t, dir)
-	dead := filepath.Join(o.PrivateDir, "sema-models-dead")
+	dead := filepath.Join(o.PrivateDir, ".sema-models-dead")
 	write(t, dead, map[string][]byte{"lock": nil, "local-1/model.bin": []byte("x")})
 	write(t, dir, saying("Habari"))
 	r := run(t, o)
@@ -381,6 +382,40 @@ func TestPrivateCopiesGo(t *testing.T) {
 	r.end()
 	if left, err := os.ReadDir(o.PrivateDir); err != nil || len(left) > 0 {
 		t.Errorf("%v are left: %v", left, err)
+	}
+}
+
+// TestCopiesInTheFolder has one volume for all: the copies lie in the folder that
+// they are copies of, by its own name or by a link's, and are no part of it.
+func TestCopiesInTheFolder(t *testing.T) {
+	for name, below := range map[string]string{"folder": "data/sema", "itself": "data", "link": "link/sema"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := t.TempDir()
+			dir := filepath.Join(base, "data")
+			write(t, dir, saying("Habari"))
+			link(t, "data", filepath.Join(base, "link"))
+			o := inFolder(t, dir)
+			o.PrivateDir = filepath.Join(base, below)
+			unhidden := filepath.Join(o.PrivateDir, "sema-models-dead") // as versions before had them
+			write(t, unhidden, map[string][]byte{"lock": nil, "local-1/model.bin": []byte("x")})
+			r := run(t, o)
+			first := r.other("")
+			time.Sleep(10 * o.Debounce) // the watch has seen the copy come
+			r.ask(modelstore.Request{Trigger: "signal"}, "unchanged")
+			if g := r.state("current"); len(g.Files) != 5 || len(r.Generations()) != 1 {
+				t.Errorf("generations %+v", r.Generations())
+			}
+			run(t, o).serves(first) // another process finds the same
+			write(t, dir, saying("Salamu"))
+			r.other(first)
+			r.says("Salamu")
+			p, err := translate.Open(dir, o.Pipeline) // as commands do
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Close()
+		})
 	}
 }
 

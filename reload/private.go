@@ -9,8 +9,16 @@ import (
 	"time"
 )
 
-// privatePrefix begins the names of private folders.
-const privatePrefix = "sema-models-"
+// privatePrefix begins the names of private folders. They are hidden, so that
+// nobody takes what is in them for models to serve, should they lie in the
+// folder of those.
+const privatePrefix = ".sema-models-"
+
+// isPrivate reports whether a folder of this name is a private one, of this
+// version or of those before, which did not hide theirs.
+func isPrivate(name string) bool {
+	return strings.HasPrefix("."+strings.TrimPrefix(name, "."), privatePrefix)
+}
 
 // privateDir is a folder that belongs to this process. A lock file in it shows
 // that the process lives; who comes later removes the folders of the dead.
@@ -61,7 +69,7 @@ func removeFolder(dir string) error {
 func removeDead(parent string) {
 	entries, _ := os.ReadDir(parent)
 	for _, e := range entries {
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), privatePrefix) {
+		if !e.IsDir() || !isPrivate(e.Name()) {
 			continue
 		}
 		dir := filepath.Join(parent, e.Name())
