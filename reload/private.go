@@ -36,15 +36,28 @@ func newPrivateDir(parent string) (*privateDir, error) {
 		return nil, fmt.Errorf("reload: a folder for private copies: %w", err)
 	}
 	removeDead(parent)
+	for {
+		p, err := makePrivateDir(parent)
+		if err != nil {
+			return nil, fmt.Errorf("reload: a folder for private copies: %w", err)
+		}
+		if isMine(p.lock) {
+			return p, nil
+		}
+		p.lock.Close() // who took the folder for a dead process's removes it
+	}
+}
+
+// makePrivateDir makes a folder with a lock file that nobody has locked yet.
+func makePrivateDir(parent string) (*privateDir, error) {
 	dir, err := os.MkdirTemp(parent, privatePrefix)
 	if err != nil {
-		return nil, fmt.Errorf("reload: a folder for private copies: %w", err)
+		return nil, err
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("reload: a folder for private copies: %w", errors.Join(err, os.RemoveAll(dir)))
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	tryLock(lock) // nobody else knows the folder
 	return &privateDir{dir, lock}, nil
 }
 
