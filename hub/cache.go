@@ -243,15 +243,16 @@ func (c *Client) locksDir(repo string) string {
 }
 
 // Hold keeps a commit's snapshot from being pruned, by this process or another
-// one on the same cache, until release is called or the process ends.
-func (c *Client) Hold(repo, commit string) (release func(), err error) {
+// one on the same cache, until release is called or the process ends. It waits
+// for whoever is removing it, but not longer than ctx.
+func (c *Client) Hold(ctx context.Context, repo, commit string) (release func(), err error) {
 	if err := check(repo, commit); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(c.locksDir(repo), 0o755); err != nil {
 		return nil, fmt.Errorf("hub: hold %s of %s: %w", commit, repo, diskError(err))
 	}
-	return lockFile(context.Background(), c.holdPath(repo, commit), shared)
+	return lockFile(ctx, c.holdPath(repo, commit), shared)
 }
 
 func (c *Client) holdPath(repo, commit string) string {

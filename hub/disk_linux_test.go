@@ -1,12 +1,14 @@
 package hub_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sematech/sema/hub"
 	"github.com/sematech/sema/hub/hubtest"
@@ -107,4 +109,35 @@ func TestNoNames(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	usable(t, c, sha)
+}
+
+// TestHoldEndsWithItsContext has someone who never lets go of a snapshot.
+func TestHoldEndsWithItsContext(t *testing.T) {
+	s := hubtest.New(t)
+	sha := s.Commit(repo, "main", models())
+	c := client(t, s)
+	locks := filepath.Join(c.Cache(), ".locks", "models--org--name")
+	if err := os.MkdirAll(locks, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(locks, sha+".snapshot.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	within, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { _, err := c.Download(within, repo, sha); ended <- err }()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the download waits though its context has ended")
+	}
 }

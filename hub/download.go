@@ -20,7 +20,7 @@ func (c *Client) Download(ctx context.Context, repo, revision string, allow ...s
 	if err != nil {
 		return Snapshot{}, err
 	}
-	release, err := c.Hold(repo, commit)
+	release, err := c.Hold(ctx, repo, commit)
 	if err != nil {
 		return Snapshot{}, err
 	}

@@ -64,11 +64,11 @@ func TestPrune(t *testing.T) {
 	c := client(t, s)
 	commits := history(t, s, c, 6)
 	other := client(t, s, at(c.Cache()))
-	release, err := other.Hold(repo, commits[0])
+	release, err := other.Hold(ctx, repo, commits[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := c.Hold(repo, commits[0]) // many may hold one
+	again, err := c.Hold(ctx, repo, commits[0]) // many may hold one
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestPruneWhileDownloading(t *testing.T) {
 		workers.Go(func() {
 			for n := range 10 {
 				commit := commits[(i*3+n)%len(commits)]
-				release, err := c.Hold(repo, commit)
+				release, err := c.Hold(ctx, repo, commit)
 				if err != nil {
 					t.Error(err)
 					return

@@ -92,7 +92,7 @@ func (s *hubSource) resolve(ctx context.Context, revision string, fromDisk bool)
 // fetch asks for the revision and not for the commit, so that the cache learns
 // which commit it names. Should it name another by now, that one is fetched.
 func (s *hubSource) fetch(ctx context.Context, revision, commit string, fromDisk bool) (*generation, error) {
-	s.hold(commit)
+	s.hold(ctx, commit)
 	var snapshot hub.Snapshot
 	var err error
 	if fromDisk {
@@ -103,17 +103,17 @@ func (s *hubSource) fetch(ctx context.Context, revision, commit string, fromDisk
 	if err != nil {
 		return nil, err
 	}
-	s.hold(snapshot.Commit)
+	s.hold(ctx, snapshot.Commit)
 	return s.generation(snapshot), nil
 }
 
 // hold keeps other processes from pruning a commit, until prune or close. In a
 // cache that can't be written to, nobody prunes.
-func (s *hubSource) hold(commit string) {
+func (s *hubSource) hold(ctx context.Context, commit string) {
 	if s.held[commit] != nil {
 		return
 	}
-	if release, err := s.client.Hold(s.repo, commit); err == nil {
+	if release, err := s.client.Hold(ctx, s.repo, commit); err == nil {
 		s.held[commit] = release
 	}
 }
