@@ -124,7 +124,9 @@ func (c *Client) list(ctx context.Context, repo, commit string) ([]File, error) 
 }
 
 // appendPage appends the files of a page of a listing. It reads entry by entry:
-// a page of millions of empty ones is refused before it is in memory.
+// a page of millions of empty ones is refused before it is in memory, and a
+// file that no repository may have before the next page is asked for, so that
+// what is kept of all pages is small.
 func appendPage(files []File, page []byte) ([]File, error) {
 	d := json.NewDecoder(bytes.NewReader(page))
 	if t, err := d.Token(); err != nil || t != json.Delim('[') {
@@ -138,9 +140,14 @@ func appendPage(files []File, page []byte) ([]File, error) {
 		if entries > maxFiles || len(files) > maxFiles {
 			return nil, fmt.Errorf("%w: more than %d files", ErrInvalid, maxFiles)
 		}
-		if e.Type == "file" {
-			files = append(files, e.file())
+		if e.Type != "file" {
+			continue
 		}
+		f := e.file()
+		if err := f.check(); err != nil {
+			return nil, err
+		}
+		files = append(files, f)
 	}
 	if _, err := d.Token(); err != nil {
 		return nil, fmt.Errorf("%w: a listing ends early", ErrInvalid)
@@ -167,22 +174,31 @@ func (e treeEntry) file() File {
 // maxSize bounds the size of a file, and of all files of a commit.
 const maxSize = 1 << 50
 
-// checkFiles checks what will become paths in the cache, and sizes.
+// check checks what will become paths in the cache, and the size.
+func (f File) check() error {
+	switch {
+	case !safePath(f.Path):
+		return fmt.Errorf("%w: the file name %.200q is not allowed", ErrInvalid, f.Path)
+	case f.SHA256 != "" && !sha256Pattern.MatchString(f.SHA256):
+		return fmt.Errorf("%w: file %q has the LFS id %.100q, which is no sha256", ErrInvalid, f.Path, f.SHA256)
+	case !sha1Pattern.MatchString(f.BlobID):
+		return fmt.Errorf("%w: file %q has the id %.100q, which is no sha1", ErrInvalid, f.Path, f.BlobID)
+	case f.Size < 0 || f.Size > maxSize:
+		return fmt.Errorf("%w: file %q has a size of %d bytes", ErrInvalid, f.Path, f.Size)
+	}
+	return nil
+}
+
+// checkFiles checks files together, each of which was checked.
 func checkFiles(files []File) error {
 	var total int64
 	seen := make(map[string]bool, len(files))
 	for _, f := range files {
 		switch {
-		case !safePath(f.Path):
-			return fmt.Errorf("%w: the file name %.200q is not allowed", ErrInvalid, f.Path)
 		case seen[f.Path]:
 			return fmt.Errorf("%w: file %q is listed twice", ErrInvalid, f.Path)
-		case f.SHA256 != "" && !sha256Pattern.MatchString(f.SHA256):
-			return fmt.Errorf("%w: file %q has the LFS id %.100q, which is no sha256", ErrInvalid, f.Path, f.SHA256)
-		case !sha1Pattern.MatchString(f.BlobID):
-			return fmt.Errorf("%w: file %q has the id %.100q, which is no sha1", ErrInvalid, f.Path, f.BlobID)
-		case f.Size < 0 || f.Size > maxSize-total:
-			return fmt.Errorf("%w: file %q has a size of %d bytes", ErrInvalid, f.Path, f.Size)
+		case f.Size > maxSize-total:
+			return fmt.Errorf("%w: with file %q all have more than %d bytes", ErrInvalid, f.Path, int64(maxSize))
 		}
 		seen[f.Path] = true
 		total += f.Size

@@ -129,6 +129,9 @@ func parseTree(data []byte) []File {
 		if f.SHA256 != "" {
 			f.Size = e.LFSSize
 		}
+		if f.check() != nil {
+			return nil
+		}
 		files = append(files, f)
 	}
 	sort.Slice(files, func(i, j int) bool { return files[i].Path < files[j].Path })

@@ -91,6 +91,27 @@ func TestHostileListings(t *testing.T) {
 	}
 }
 
+// TestHostilePages has a listing of many pages, each within the bounds, that would
+// take much together: what is not allowed on the first is not kept for later.
+func TestHostilePages(t *testing.T) {
+	s := hubtest.New(t)
+	sha := s.Commit(repo, "main", models())
+	long := strings.Repeat("a", 100_000)
+	for name, body := range map[string]string{
+		"paths": entry(long, 1),
+		"oids":  fmt.Sprintf(`{"type":"file","path":"a","size":1,"oid":%q}`, long),
+		"lfs":   fmt.Sprintf(`{"type":"file","path":"a","size":1,"oid":%q,"lfs":{"oid":%q,"size":1}}`, strings.Repeat("a", 40), long),
+	} {
+		s.Heal()
+		s.Forget()
+		next := `<` + s.URL + `/api/models/org/name/tree/` + sha + `>; rel="next"`
+		s.Fault("/tree/", hubtest.Fault{Status: 200, Body: "[" + body + "]", Header: map[string]string{"Link": next}})
+		if _, err := client(t, s).Download(ctx, repo, sha); !errors.Is(err, hub.ErrInvalid) || len(err.Error()) > 1000 || count(s, "/tree/") != 1 {
+			t.Errorf("%s: %d pages, %.200v", name, count(s, "/tree/"), err)
+		}
+	}
+}
+
 // TestSizesThatLie neither fills the disk nor takes what arrives for the file.
 func TestSizesThatLie(t *testing.T) {
 	s := hubtest.New(t)
