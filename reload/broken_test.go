@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/sematech/sema/ctranslate2"
 	"github.com/sematech/sema/hub/hubtest"
 	"github.com/sematech/sema/modelstore"
 	"github.com/sematech/sema/reload"
@@ -189,6 +191,56 @@ func TestSlowModels(t *testing.T) {
 		f := r.state("failed")
 		return f.Step == "canary" && strings.Contains(f.Error, "within 1ns")
 	})
+}
+
+// stuck is a runtime that answers none of its first requests.
+type stuck struct {
+	*ctranslate2.Translator
+	requests atomic.Int64
+}
+
+func (s *stuck) TranslateBatch(ctx context.Context, source, prefix [][]string, o ctranslate2.TranslationOptions) ([]ctranslate2.Result, error) {
+	if s.requests.Add(-1) >= 0 {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Translator.TranslateBatch(ctx, source, prefix, o)
+}
+
+// TestSlowToWarm: models that don't get warm don't keep the loop for ever, and
+// are refused only if they are slow in the canary too.
+func TestSlowToWarm(t *testing.T) {
+	for name, test := range map[string]struct {
+		requests     int64 // that are not answered
+		result, step string
+	}{"at first": {1, "swapped", ""}, "always": {1000, "failed", "canary"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := hubtest.New(t)
+			first := h.Commit(repo, "main", saying("Habari"))
+			o := onHub(t, h)
+			o.Canary.Latency = 500 * time.Millisecond
+			opened := 0
+			o.Open = func(dir string, opts translate.Options) (*translate.Pipeline, error) {
+				if opened++; opened == 1 {
+					return translate.Open(dir, opts)
+				}
+				inner, err := ctranslate2.Open(filepath.Join(dir, filepath.Dir(modelFile)), opts.Runtime)
+				if err != nil {
+					return nil, err
+				}
+				slow := &stuck{Translator: inner}
+				slow.requests.Store(test.requests)
+				return open(dir, slow, inner, opts)
+			}
+			r := run(t, o)
+			r.serves(first)
+			h.Commit(repo, "main", saying("Salamu"))
+			if o := r.ask(modelstore.Request{}, test.result); o.Step != test.step {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
 }
 
 func TestWrongOptions(t *testing.T) {

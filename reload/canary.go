@@ -85,12 +85,25 @@ func (o Canary) trials() ([]trial, error) {
 	return append(trials, o.Golden...), nil
 }
 
+// coldness is how many times longer than of the canary a sentence may take of
+// models that may have to come from a slow disk first.
+const coldness = 10
+
 // warm translates, so that what is computed or paged in once is there when
-// requests come. Damaged weights show here as well.
-func warm(ctx context.Context, p *translate.Pipeline) error {
+// requests come. Damaged weights show here as well. Models that are slow even
+// so are not refused here, only not waited for: whether they are fast enough is
+// for the canary to say, if it is asked.
+func (c *Controller) warm(ctx context.Context, p *translate.Pipeline) error {
 	s := builtIn(p.Languages())[0]
+	within, cancel := context.WithTimeout(ctx, coldness*c.opts.Canary.Latency)
+	defer cancel()
 	for _, text := range []string{s.Text, strings.Repeat(s.Text+" ", 4)} {
-		if _, err := p.Translate(ctx, translate.Request{Text: text, Source: s.Source, Target: s.Target}); err != nil {
+		_, err := p.Translate(within, translate.Request{Text: text, Source: s.Source, Target: s.Target})
+		if within.Err() != nil && ctx.Err() == nil {
+			c.opts.Log.WithField("limit", (coldness * c.opts.Canary.Latency).Seconds()).Warn("models_slow_to_warm")
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}

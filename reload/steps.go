@@ -212,7 +212,7 @@ func (a *attempt) open(ctx context.Context, g *generation) (*Models, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = a.step(stepWarm, func() error { return warm(ctx, models.Pipeline) }); err == nil && !a.untried {
+	if err = a.step(stepWarm, func() error { return a.c.warm(ctx, models.Pipeline) }); err == nil && !a.untried {
 		err = a.step(stepCanary, func() error { return a.c.try(ctx, models.Pipeline) })
 	}
 	if err == nil {
