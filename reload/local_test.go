@@ -3,10 +3,13 @@ package reload_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -244,6 +247,9 @@ func TestDryRunBeforeTheWatchLooks(t *testing.T) {
 	write(t, dir, saying("Salamu"))
 	r.ask(modelstore.Request{DryRun: true}, "checked")
 	r.says("Habari")
+	if left := copies(t, o); !slices.Equal(left, []string{first}) {
+		t.Errorf("the dry run left a copy: %q", left)
+	}
 	r.other(first)
 	r.says("Salamu")
 }
@@ -383,6 +389,52 @@ func TestPrivateCopiesGo(t *testing.T) {
 	if left, err := os.ReadDir(o.PrivateDir); err != nil || len(left) > 0 {
 		t.Errorf("%v are left: %v", left, err)
 	}
+}
+
+// copies lists the revisions that copies are there of.
+func copies(t *testing.T, o reload.Options) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(o.PrivateDir, "*", "local-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range found {
+		found[i] = filepath.Base(c)
+	}
+	return found
+}
+
+// TestFailedCopiesGo: what fails leaves nothing on the disk, and what fails for
+// want of memory is not copied again each time that it is tried.
+func TestFailedCopiesGo(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, saying("Habari"))
+	var free atomic.Int64
+	free.Store(1 << 30)
+	o := inFolder(t, dir)
+	o.FreeMemory = func() (int64, bool) { return free.Load(), true }
+	r := run(t, o)
+	first := r.other("")
+	for n := range 3 {
+		bad := notANumber()
+		bad["note.txt"] = fmt.Append(nil, n)
+		write(t, dir, bad)
+		r.ask(modelstore.Request{Force: true}, "failed")
+		if left := copies(t, o); !slices.Equal(left, []string{first}) {
+			t.Errorf("after %d failures the copies %q are there", n+1, left)
+		}
+	}
+	free.Store(90 << 20)
+	large := saying("Salamu")
+	large["note.txt"] = make([]byte, 20<<20)
+	write(t, dir, large)
+	second := r.ask(modelstore.Request{}, "failed")
+	if left := copies(t, o); second.Step != "memory" || len(left) != 2 || !slices.Contains(left, second.Revision) {
+		t.Errorf("%+v; the copies %q are there", second, left)
+	}
+	free.Store(1 << 30)
+	r.serves(second.Revision)
+	r.says("Salamu")
 }
 
 // TestCopiesInTheFolder has one volume for all: the copies lie in the folder that

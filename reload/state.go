@@ -119,6 +119,7 @@ func (a *attempt) finish(ctx context.Context, err error) (modelstore.Outcome, er
 			retry = 1
 		}
 	}
+	a.discard(retry > 0)
 	a.c.idleAgain(retry)
 	return a.outcome, err
 }

@@ -265,7 +265,25 @@ func (c *Controller) drain(ctx context.Context) error {
 
 // prune removes what can't be gone back to.
 func (a *attempt) prune() {
-	err := a.step(stepPrune, func() error { return a.c.source.prune(a.c.inUse()) })
+	a.notRemoved(a.step(stepPrune, func() error { return a.c.source.prune(a.c.inUse()) }))
+}
+
+// discard removes the copies of a folder that were made and don't serve, but
+// for what is tried again soon. What was downloaded stays until others serve: it
+// costs more to have again.
+func (a *attempt) discard(triedAgain bool) {
+	s, isLocal := a.c.source.(*localSource)
+	if !isLocal || a.outcome.Result == swapped {
+		return
+	}
+	keep := a.c.inUse()
+	if triedAgain {
+		keep = append(keep, a.outcome.Revision)
+	}
+	a.notRemoved(s.prune(keep))
+}
+
+func (a *attempt) notRemoved(err error) {
 	if err != nil {
 		a.log().WithError(err).WithField("step", stepPrune).Warn("old_models_not_removed")
 	}
