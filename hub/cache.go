@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -134,11 +134,15 @@ func parseTree(data []byte) []File {
 		}
 		files = append(files, f)
 	}
-	sort.Slice(files, func(i, j int) bool { return files[i].Path < files[j].Path })
+	sortFiles(files)
 	if checkFiles(files) != nil {
 		return nil
 	}
 	return files
+}
+
+func sortFiles(files []File) {
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 }
 
 // Snapshot is a commit's files in the cache.
@@ -147,12 +151,26 @@ type Snapshot struct {
 	Commit string
 	Dir    string // the files under their paths, as symbolic links
 	Files  []File // those that were asked for
+	// Unlisted: the cache has no listing of the commit. Older Python clients keep
+	// none, nor does one that is asked for a single file, so that this may be a part.
+	Unlisted bool
 }
 
 // Cached returns the snapshot of a revision from the cache, without a request.
 // The error wraps ErrOffline if there is none and ErrIncomplete if files are
-// missing or have another size than they should.
+// missing or have another size than they should, or if there is no listing that
+// tells, but for a client that could not ask for one.
 func (c *Client) Cached(repo, revision string, allow ...string) (Snapshot, error) {
+	s, err := c.AnyCached(repo, revision, allow...)
+	if err == nil && s.Unlisted && !c.opts.Offline {
+		err = fmt.Errorf("%w: there is no listing of %s at %s that tells whether all is there", ErrIncomplete, repo, s.Commit)
+	}
+	return s, err
+}
+
+// AnyCached is Cached for who would rather have a part than nothing: of what is
+// not listed it returns what is there.
+func (c *Client) AnyCached(repo, revision string, allow ...string) (Snapshot, error) {
 	if err := check(repo, revision); err != nil {
 		return Snapshot{}, err
 	}
@@ -168,8 +186,8 @@ func (c *Client) Cached(repo, revision string, allow ...string) (Snapshot, error
 		s.Files = filter(files, allow)
 		return s, s.complete()
 	}
-	// Older clients keep no listing: what is there is all we know.
-	files, err := listed(s.Dir)
+	s.Unlisted = true
+	files, err := found(s.Dir)
 	if s.Files = filter(files, allow); err == nil && len(s.Files) == 0 {
 		err = fmt.Errorf("%w: no file of %s at %s is there", ErrIncomplete, repo, commit)
 	}
@@ -190,8 +208,8 @@ func (s Snapshot) complete() error {
 	return nil
 }
 
-// listed returns the files below a snapshot's folder.
-func listed(dir string) ([]File, error) {
+// found returns the files below a snapshot's folder, sorted.
+func found(dir string) ([]File, error) {
 	var files []File
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -205,6 +223,7 @@ func listed(dir string) ([]File, error) {
 		files = append(files, File{Path: filepath.ToSlash(rel), Size: info.Size()})
 		return err
 	})
+	sortFiles(files)
 	return files, err
 }
 

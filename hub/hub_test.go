@@ -214,6 +214,32 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
+// TestSnapshotWithoutListing: what an older client or the download of a single
+// file leaves is taken for a whole snapshot by nobody who could ask, and completed.
+func TestSnapshotWithoutListing(t *testing.T) {
+	s := hubtest.New(t)
+	sha := s.Commit(repo, "main", models())
+	c := client(t, s)
+	folder := filepath.Dir(filepath.Dir(download(t, c, "main").Dir))
+	if err := errors.Join(os.RemoveAll(filepath.Join(folder, "trees")), os.Remove(filepath.Join(folder, "snapshots", sha, "README.md"))); err != nil {
+		t.Fatal(err)
+	}
+	offline := client(t, s, at(c.Cache()), func(o *hub.Options) { o.Offline = true })
+	for name, cached := range map[string]func(repo, revision string, allow ...string) (hub.Snapshot, error){"any": c.AnyCached, "offline": offline.Cached} {
+		if part, err := cached(repo, "main"); err != nil || !part.Unlisted || part.Commit != sha || len(part.Files) != len(models())-1 {
+			t.Errorf("%s: %+v, %v", name, part, err)
+		}
+	}
+	if _, err := c.Cached(repo, "main"); !errors.Is(err, hub.ErrIncomplete) {
+		t.Errorf("a part is taken for the whole: %v", err)
+	}
+	snapshot := download(t, c, "main")
+	holds(t, snapshot, models())
+	if again, err := c.Cached(repo, "main"); err != nil || again.Unlisted || snapshot.Unlisted {
+		t.Errorf("%+v, %v", again, err)
+	}
+}
+
 // TestToken sends the token to the Hub and to nobody else.
 func TestToken(t *testing.T) {
 	const token = "hf_verysecret"

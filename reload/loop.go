@@ -164,9 +164,11 @@ func (c *Controller) start(ctx context.Context) {
 	c.fallBack(ctx)
 }
 
-// boot serves a commit that is on this machine, without a request.
+// boot serves a commit that is on this machine, without a request. It may be
+// there though it could not be downloaded, for want of its listing.
 func (c *Controller) boot(ctx context.Context, commit string) bool {
-	if _, known := c.failure(commit); known {
+	f, known := c.failure(commit)
+	if known && f.step != stepDownload || c.source.present(commit) == nil {
 		return false
 	}
 	a := c.attempt(modelstore.Request{Trigger: "start", Revision: commit})

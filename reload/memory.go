@@ -25,6 +25,15 @@ const (
 // needed is what models of a size take.
 func needed(size int64) int64 { return size + headroom + min(size/2, coarseMost) }
 
+// foresee is memory before the download. Of what serves, and may lack files, most
+// likely nothing has to be loaded.
+func (a *attempt) foresee() error {
+	if now := a.c.serving(); now != nil && now.revision == a.outcome.Revision {
+		return nil
+	}
+	return a.memory(a.c.source.present(a.outcome.Revision))
+}
+
 // memory refuses models that don't fit. Page cache counts as free, but for the
 // files that serve: they are mapped, and have to stay beside the new ones.
 func (a *attempt) memory(g *generation) error {

@@ -14,13 +14,15 @@ import (
 	"github.com/sematech/sema/modelstore"
 )
 
-// generation is what models are opened from. But for pin it does not change.
+// generation is what models are opened from. But for pin, and for what a listing
+// tells of it later, it does not change.
 type generation struct {
 	revision string
 	source   string // for people
 	dir      string // holds the files, unless fsys does
 	fsys     fs.FS
 	files    []modelstore.File
+	unlisted bool   // the Hub's cache has no listing of it, so that files may be missing
 	pin      string // the revision that an operator had asked for when it served; guarded by Controller.mu
 }
 
@@ -85,7 +87,11 @@ func (s *hubSource) resolve(ctx context.Context, revision string, fromDisk bool)
 	if !fromDisk {
 		return s.client.Resolve(ctx, s.repo, s.named(revision))
 	}
-	snapshot, err := s.client.Cached(s.repo, s.named(revision), s.files...)
+	cached := s.client.Cached
+	if hub.IsCommit(revision) { // whoever asks for that one has nothing better
+		cached = s.client.AnyCached
+	}
+	snapshot, err := cached(s.repo, s.named(revision), s.files...)
 	return snapshot.Commit, err
 }
 
@@ -96,7 +102,7 @@ func (s *hubSource) fetch(ctx context.Context, revision, commit string, fromDisk
 	var snapshot hub.Snapshot
 	var err error
 	if fromDisk {
-		snapshot, err = s.client.Cached(s.repo, commit, s.files...)
+		snapshot, err = s.client.AnyCached(s.repo, commit, s.files...)
 	} else {
 		snapshot, err = s.client.Download(ctx, s.repo, s.named(revision), s.files...)
 	}
@@ -119,7 +125,7 @@ func (s *hubSource) hold(ctx context.Context, commit string) {
 }
 
 func (s *hubSource) generation(snapshot hub.Snapshot) *generation {
-	g := &generation{revision: snapshot.Commit, source: s.repo, dir: snapshot.Dir}
+	g := &generation{revision: snapshot.Commit, source: s.repo, dir: snapshot.Dir, unlisted: snapshot.Unlisted}
 	for _, f := range snapshot.Files {
 		g.files = append(g.files, modelstore.File{Name: f.Path, Size: f.Size, SHA256: f.SHA256})
 	}
@@ -127,7 +133,7 @@ func (s *hubSource) generation(snapshot hub.Snapshot) *generation {
 }
 
 func (s *hubSource) present(commit string) *generation {
-	snapshot, err := s.client.Cached(s.repo, commit, s.files...)
+	snapshot, err := s.client.AnyCached(s.repo, commit, s.files...)
 	if err != nil {
 		return nil
 	}

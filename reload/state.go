@@ -38,9 +38,13 @@ func (e *knownFailure) Error() string {
 }
 
 // lasting reports whether the commit is at fault, rather than the network, the
-// disk or the memory, which may be better next time. Requests that would not
-// end when models were to be replaced count too: each attempt costs a gap.
-func lasting(step string, err error) bool {
+// disk or the memory, which may be better next time. What may be a part can be
+// whole then. Requests that would not end when models were to be replaced count
+// too, as does a part there: each attempt costs a gap.
+func (a *attempt) lasting(step string, err error) bool {
+	if a.part && a.outcome.Gap == 0 {
+		return false
+	}
 	switch step {
 	case stepOpen, stepWarm, stepCanary, stepDrain, stepRollback:
 		return true
@@ -113,7 +117,7 @@ func (a *attempt) finish(ctx context.Context, err error) (modelstore.Outcome, er
 	if err == nil {
 		a.c.forgive(a.outcome.Revision)
 	} else {
-		f := failure{a.outcome.Revision, a.c.source.name(), a.outcome.Step, a.outcome.Error, time.Now().UTC(), lasting(a.outcome.Step, err)}
+		f := failure{a.outcome.Revision, a.c.source.name(), a.outcome.Step, a.outcome.Error, time.Now().UTC(), a.lasting(a.outcome.Step, err)}
 		a.c.remember(f)
 		if !f.lasting || a.c.serving() == nil {
 			retry = 1
@@ -233,7 +237,7 @@ func (c *Controller) install(a *attempt, g *generation) string {
 	switch {
 	case a.rollsBack:
 		c.history = a.history
-	case old != nil:
+	case old != nil && old.revision != g.revision: // else a part of it served
 		c.history = append(c.history, old)
 		if n := len(c.history) - max(c.opts.KeepRevisions-1, 1); n > 0 {
 			c.history = slices.Delete(c.history, 0, n)
@@ -244,6 +248,22 @@ func (c *Controller) install(a *attempt, g *generation) string {
 	}
 	return old.revision
 }
+
+// confirm reports whether g is what serves, all of it, and notes what a listing
+// tells of that.
+func (c *Controller) confirm(g *generation) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.current
+	if now == nil || now.revision != g.revision || !slices.EqualFunc(now.files, g.files, sameFile) {
+		return false
+	}
+	now.files, now.unlisted = g.files, g.unlisted
+	return true
+}
+
+// sameFile compares all but what only a listing tells.
+func sameFile(a, b modelstore.File) bool { return a.Name == b.Name && a.Size == b.Size }
 
 // forget notes that nothing serves any more.
 func (c *Controller) forget() {

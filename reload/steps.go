@@ -49,6 +49,7 @@ type attempt struct {
 	former         *Counts // of the models that were let go before these were opened
 
 	began   time.Time
+	part    bool // the files may not be all
 	outcome modelstore.Outcome
 }
 
@@ -76,22 +77,15 @@ func (a *attempt) run(ctx context.Context) error {
 	if err := a.step(stepResolve, func() error { return a.resolve(ctx) }); err != nil || a.outcome.Result == unchanged {
 		return err
 	}
-	if err := a.step(stepMemory, func() error { return a.memory(a.c.source.present(a.outcome.Revision)) }); err != nil {
+	if err := a.step(stepMemory, a.foresee); err != nil {
 		return err
 	}
 	var g *generation
-	err := a.step(stepDownload, func() error {
-		var err error
-		if g, err = a.fetch(ctx); err != nil {
-			return err
-		}
-		if g.revision != a.outcome.Revision { // it moved on since it was resolved
-			a.outcome.Revision = g.revision
-			return a.refuse()
-		}
-		return nil
+	err := a.step(stepDownload, func() (err error) {
+		g, err = a.bring(ctx)
+		return err
 	})
-	if err != nil {
+	if err != nil || a.outcome.Result == unchanged {
 		return err
 	}
 	if err := a.memory(g); err != nil { // now that its size is known for sure
@@ -148,6 +142,24 @@ func (a *attempt) resolve(ctx context.Context) error {
 	return a.refuse()
 }
 
+// bring fetches the files and decides whether they are worth loading, now that
+// it is known which they are.
+func (a *attempt) bring(ctx context.Context) (*generation, error) {
+	g, err := a.fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.part = g.unlisted
+	if g.revision != a.outcome.Revision { // it moved on since it was resolved
+		a.outcome.Revision = g.revision
+		err = a.refuse()
+	}
+	if err == nil && a.c.confirm(g) {
+		a.outcome.Result = unchanged
+	}
+	return g, err
+}
+
 // fetch brings the files. A dry run asks for the commit: if the cache learned
 // from it what the revision names now, the watch would take that for new models.
 func (a *attempt) fetch(ctx context.Context) (*generation, error) {
@@ -158,11 +170,12 @@ func (a *attempt) fetch(ctx context.Context) (*generation, error) {
 	return a.c.source.fetch(ctx, revision, a.outcome.Revision, a.fromDisk)
 }
 
-// refuse ends the attempt if the revision serves already or failed before. That
+// refuse ends the attempt if the revision serves already, all of it, or failed
+// before. That
 // the disk has what an operator rather went back from than waited for is no
 // reason to load it.
 func (a *attempt) refuse() error {
-	if now := a.c.serving(); now != nil && now.revision == a.outcome.Revision {
+	if now := a.c.serving(); now != nil && now.revision == a.outcome.Revision && !a.completes(now) {
 		a.outcome.Result = unchanged
 		return nil
 	}
@@ -175,12 +188,14 @@ func (a *attempt) refuse() error {
 	return nil
 }
 
+// completes reports whether the Hub may have files that lack in what serves.
+func (a *attempt) completes(now *generation) bool {
+	return now.unlisted && !a.fromDisk && !a.c.opts.Hub.Offline
+}
+
 // load opens the generation and makes it serve.
 func (a *attempt) load(ctx context.Context, g *generation) error {
 	a.outcome.Revision = g.revision
-	if a.outcome.Result == unchanged {
-		return nil
-	}
 	if old := a.c.serving(); a.c.opts.Replace && old != nil {
 		return a.replace(ctx, g, old)
 	}
