@@ -88,6 +88,24 @@ func TestDoctorOfACachedModel(t *testing.T) {
 	}
 }
 
+// TestDoctorOfAPart: what Python's client brought of a repository the service completes.
+func TestDoctorOfAPart(t *testing.T) {
+	hub, _ := fakeHub(t, 200)
+	cache := cacheOf(t)
+	models, err := filepath.Glob(filepath.Join(cache, "*/snapshots/*/*/*/model.bin"))
+	if err != nil || len(models) != 1 || os.Remove(models[0]) != nil {
+		t.Fatal(models, err)
+	}
+	findings := examine(t.Context(), []string{"HF_ENDPOINT=" + hub, "MODEL_REPO=o/n", "MODEL_CACHE_DIR=" + cache})
+	wantFinding(t, findings, "warning", "cache", "not complete")
+	wantFinding(t, findings, "note", "models", "the first start downloads")
+	for _, f := range findings {
+		if f.Level == "problem" {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 func TestDoctorOfAPrivateRepository(t *testing.T) {
 	hub, _ := fakeHub(t, 401)
 	environ := []string{"HF_ENDPOINT=" + hub, "HF_TOKEN=hf_secret", "MODEL_REPO=o/n", "MODEL_CACHE_DIR=" + t.TempDir()}

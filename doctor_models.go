@@ -102,17 +102,20 @@ func (d *doctor) checkCache() (foundModels, bool) {
 	}
 	snapshots, _ := os.ReadDir(filepath.Join(dir, "models--"+strings.ReplaceAll(repo, "/", "--"), "snapshots"))
 	snapshot, err := client.Cached(repo, d.cfg.ModelRevision)
+	var m foundModels
+	var unusable error
+	if err == nil {
+		m, unusable = findModels(snapshot.Dir, repo+" at "+snapshot.Commit[:12])
+	}
 	switch {
-	case errors.Is(err, hub.ErrIncomplete):
+	case errors.Is(err, hub.ErrIncomplete), snapshot.Unlisted && unusable != nil:
 		d.warn("cache", "let the service finish the download, or `sema pull`", "%s has %d snapshot(s) of %s, and that of %s is not complete", dir, len(snapshots), repo, d.cfg.ModelRevision)
 		return foundModels{}, false
 	case err != nil:
 		d.note("cache", "", "%s has %d snapshot(s) of %s and none that is known as %s", dir, len(snapshots), repo, d.cfg.ModelRevision)
 		return foundModels{}, false
-	}
-	m, err := findModels(snapshot.Dir, repo+" at "+snapshot.Commit[:12])
-	if err != nil {
-		d.problem("cache", "check what the repository has", "%s of %s is cached, and can't be served: %v", d.cfg.ModelRevision, repo, err)
+	case unusable != nil:
+		d.problem("cache", "check what the repository has", "%s of %s is cached, and can't be served: %v", d.cfg.ModelRevision, repo, unusable)
 		return foundModels{}, false
 	}
 	d.ok("cache", "%s has %d snapshot(s) of %s; %s is %s, %s", dir, len(snapshots), repo, d.cfg.ModelRevision, snapshot.Commit[:12], size(m.bytes))
