@@ -347,3 +347,46 @@ func BenchmarkMemory(b *testing.B) {
 		}
 	})
 }
+
+// TestClockStepsBack: requests before the step stay counted for a period, and no longer.
+func TestClockStepsBack(t *testing.T) {
+	clock, rate := newClock(), ulule.Rate{Period: time.Minute, Limit: 6}
+	store := limiter.NewMemory(1000, clock.now)
+	for range 5 {
+		take(t, store, "a", rate)
+		clock.advance(time.Second)
+	}
+	clock.advance(-time.Hour)
+	if take(t, store, "a", rate).Reached || !take(t, store, "a", rate).Reached {
+		t.Error("after the step not the one request that is left is taken")
+	}
+	clock.advance(61 * time.Second)
+	for range 100 { // at a tenth of the rate
+		if take(t, store, "a", rate).Reached {
+			t.Fatal("a client far below its limit is refused")
+		}
+		clock.advance(100 * time.Second)
+	}
+}
+
+// TestRefusedByTheHour: the minute does not count what the hour refuses, and the hour's wait is told.
+func TestRefusedByTheHour(t *testing.T) {
+	clock := newClock()
+	limits := limiter.New(limiter.NewMemory(1000, clock.now), 5, 6)
+	for i := range 6 {
+		if d, err := limits.Take(ctx, "a"); err != nil || !d.Allowed {
+			t.Fatalf("request %d: %+v %v", i, d, err)
+		}
+		clock.advance(30 * time.Second)
+	}
+	for range 60 * 56 {
+		if d, _ := limits.Take(ctx, "a"); d.Allowed || d.Window != "hour" {
+			t.Fatalf("%+v with the hour full", d)
+		}
+		clock.advance(time.Second)
+	}
+	clock.advance(80 * time.Second) // the first is forgotten
+	if d, _ := limits.Take(ctx, "a"); !d.Allowed {
+		t.Errorf("%+v: refused requests count", d)
+	}
+}

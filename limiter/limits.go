@@ -51,8 +51,21 @@ type Decision struct {
 	Reset     time.Time     // when more are left than now
 }
 
-// Take counts one request of a client and decides on it. It fails only if the store does.
+// Take counts one request of a client and decides on it. It fails only if the store does. What a longer window refuses
+// must not count in a shorter one, so that the longer ones are looked at first.
 func (l *Limits) Take(ctx context.Context, client string) (Decision, error) {
+	for i := len(l.windows) - 1; i > 0; i-- {
+		w := l.windows[i]
+		state, err := w.limiter.Peek(ctx, w.name+":"+client)
+		if err != nil || state.Remaining == 0 {
+			return w.decision(state, false), err
+		}
+	}
+	return l.count(ctx, client)
+}
+
+// count counts one request in each window, up to the first that refuses it.
+func (l *Limits) count(ctx context.Context, client string) (Decision, error) {
 	decision := Decision{Allowed: true}
 	for _, w := range l.windows {
 		state, err := w.limiter.Get(ctx, w.name+":"+client)
@@ -60,13 +73,17 @@ func (l *Limits) Take(ctx context.Context, client string) (Decision, error) {
 			return Decision{}, err
 		}
 		if decision.Window == "" || state.Remaining < decision.Remaining || state.Reached {
-			decision = Decision{!state.Reached, w.name, w.limiter.Rate.Period, state.Limit, state.Remaining, time.Unix(state.Reset, 0)}
+			decision = w.decision(state, !state.Reached)
 		}
 		if state.Reached {
 			break
 		}
 	}
 	return decision, nil
+}
+
+func (w window) decision(state ulule.Context, allowed bool) Decision {
+	return Decision{allowed, w.name, w.limiter.Rate.Period, state.Limit, state.Remaining, time.Unix(state.Reset, 0)}
 }
 
 // ClientKey is the name under which an address is limited: IPv4 by itself, IPv6 by its /64, since one subscriber

@@ -72,10 +72,12 @@ func (m *Memory) Increment(_ context.Context, key string, n int64, rate ulule.Ra
 	now := m.now()
 	c := s.clientLocked(key, n > 0)
 	tick := tickLength(rate)
-	c.expire(now.UnixNano()/tick - ticks)
+	current := now.UnixNano() / tick
+	c.follow(current)
+	c.expire(current - ticks)
 	reached := c.total+n > rate.Limit
 	if !reached && n > 0 {
-		c.add(now.UnixNano()/tick, n)
+		c.add(current, n)
 	}
 	return ulule.Context{
 		Limit:     rate.Limit,
@@ -119,6 +121,19 @@ func (s *shard) clientLocked(key string, keep bool) *client {
 	return c
 }
 
+// follow takes the last request to the present tick if it lies ahead, and the others with it: the clock stepped back,
+// and would find none of them old until it has caught up.
+func (c *client) follow(current int64) {
+	last := len(c.counts) - 1
+	if last < 0 || c.counts[last].tick <= current {
+		return
+	}
+	back := c.counts[last].tick - current
+	for i := range c.counts {
+		c.counts[i].tick -= back
+	}
+}
+
 // expire drops the ticks before first.
 func (c *client) expire(first int64) {
 	drop := 0
@@ -133,7 +148,7 @@ func (c *client) expire(first int64) {
 
 func (c *client) add(tick, n int64) {
 	c.total += n
-	if last := len(c.counts) - 1; last >= 0 && c.counts[last].tick >= tick { // >=: the clock may step back
+	if last := len(c.counts) - 1; last >= 0 && c.counts[last].tick == tick {
 		c.counts[last].n += n
 		return
 	}

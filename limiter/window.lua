@@ -17,6 +17,10 @@ for i = 1, #entries, 2 do
   local at, count = tonumber(entries[i]), tonumber(entries[i + 1])
   if at < current - ticks then
     redis.call('HDEL', KEYS[1], entries[i])
+  elseif at > current then -- the clock stepped back: what lies ahead of it was just now
+    redis.call('HDEL', KEYS[1], entries[i])
+    redis.call('HINCRBY', KEYS[1], string.format('%d', current), count)
+    total = total + count
   else
     total = total + count
     oldest = math.min(oldest, at)
