@@ -54,7 +54,7 @@ func TestResolve(t *testing.T) {
 		"swh_Latn": "swh_Latn", "SWH-latn": "swh_Latn", "sw": "swh_Latn", "swa": "swh_Latn", "swh": "swh_Latn", "Swahili": "swh_Latn", "kiswahili": "swh_Latn", "en": "eng_Latn",
 		"eng": "eng_Latn", "en-US": "eng_Latn", "en_GB": "eng_Latn", "zh": "zho_Hans", "zh-TW": "zho_Hant", "zh-Hant": "zho_Hant", "zh-Hant-HK": "zho_Hant", "zh_CN": "zho_Hans",
 		"pt-BR": "por_Latn", "français": "fra_Latn", "日本語": "jpn_Jpan", " amharic ": "amh_Ethi", "ar": "arb_Arab", "fa": "pes_Arab", "no": "nob_Latn", "ace": "ace_Latn",
-		"ace-Arab": "ace_Arab", "sr-Cyrl": "srp_Cyrl", "yo": "yor_Latn", "zu": "zul_Latn", "knc": "knc_Latn", "sat_Olck": "sat_Beng", "fil": "tgl_Latn", "iw": "heb_Hebr",
+		"ace-Arab": "ace_Arab", "sr-Cyrl": "srp_Cyrl", "yo": "yor_Latn", "zu": "zul_Latn", "knc": "knc_Latn", "sat_Olck": "sat_Beng", "fil": "tgl_Latn", "iw": "heb_Hebr", "ns": "nso_Latn",
 	} {
 		if l, err := Resolve(name); err != nil || l.Code != want {
 			t.Errorf("Resolve(%q) = %q, %v; want %s", name, l.Code, err, want)
@@ -98,7 +98,7 @@ func TestScript(t *testing.T) {
 func TestFromDetector(t *testing.T) {
 	for _, c := range []struct{ label, text, want string }{
 		{"en", "Hello", "eng_Latn"}, {"sw", "Habari", "swh_Latn"}, {"zh", "我們這樣說", "zho_Hant"}, {"zh", "我们这样说", "zho_Hans"}, {"eng_Latn", "Hello", "eng_Latn"},
-		{"sr", "Добар дан", "srp_Cyrl"}, {"sr", "Dobar dan", "hrv_Latn"}, {"ku", "سڵاو", "ckb_Arab"}, {"ku", "Silav", "kmr_Latn"}, {"nds", "Moin", ""}, {"la", "salve", ""},
+		{"sr", "Добар дан", "srp_Cyrl"}, {"sr", "Dobar dan", "hrv_Latn"}, {"ku", "سڵاو", "ckb_Arab"}, {"ku", "Silav", "kmr_Latn"}, {"nds", "Moin", ""}, {"als", "Grüezi", ""}, {"sq", "Mirë", "als_Latn"}, {"als_Latn", "Mirë", "als_Latn"}, {"la", "salve", ""},
 		{"arz", "ازيك", "arz_Arab"}, {"", "x", ""}, {"no", "Hei", "nob_Latn"},
 	} {
 		l, ok := FromDetector(c.label, c.text)

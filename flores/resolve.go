@@ -28,7 +28,7 @@ var aliases = map[string]string{
 	"zh-cn": "zho_Hans", "zh-sg": "zho_Hans", "zh-hans": "zho_Hans", "zh-tw": "zho_Hant", "zh-hk": "zho_Hant", "zh-mo": "zho_Hant", "zh-hant": "zho_Hant", "zt": "zho_Hant",
 	"cmn": "zho_Hans", "zho": "zho_Hans", "chi": "zho_Hans", "chinese": "zho_Hans", "mandarin": "zho_Hans", "cantonese": "yue_Hant", "zh-yue": "yue_Hant",
 	"ara": "arb_Arab", "arabic": "arb_Arab", "ar-eg": "arz_Arab", "ar-ma": "ary_Arab", "ar-tn": "aeb_Arab", "ar-iq": "acm_Arab", "ar-lb": "apc_Arab", "ar-sy": "apc_Arab", "arb": "arb_Arab",
-	"swa": "swh_Latn", "fas": "pes_Arab", "per": "pes_Arab", "persian": "pes_Arab", "farsi": "pes_Arab", "fa-af": "prs_Arab",
+	"swa": "swh_Latn", "ns": "nso_Latn", "fas": "pes_Arab", "per": "pes_Arab", "persian": "pes_Arab", "farsi": "pes_Arab", "fa-af": "prs_Arab",
 	"nor": "nob_Latn", "no": "nob_Latn", "norwegian": "nob_Latn", "msa": "zsm_Latn", "may": "zsm_Latn", "malay": "zsm_Latn", "mlg": "plt_Latn", "malagasy": "plt_Latn",
 	"mon": "khk_Cyrl", "mongolian": "khk_Cyrl", "nep": "npi_Deva", "ori": "ory_Orya", "orm": "gaz_Latn", "oromo": "gaz_Latn", "pus": "pbt_Arab", "pashto": "pbt_Arab",
 	"que": "quy_Latn", "quechua": "quy_Latn", "aym": "ayr_Latn", "aymara": "ayr_Latn", "sqi": "als_Latn", "alb": "als_Latn", "albanian": "als_Latn", "uzb": "uzn_Latn", "uzbek": "uzn_Latn",

@@ -145,7 +145,8 @@ var detected = map[string]map[string]string{
 	"pa":  {"Guru": "pan_Guru"},
 	"mn":  {"Cyrl": "khk_Cyrl"},
 	"arz": {"Arab": "arz_Arab"},
-	"nds": {}, "sco": {}, "simple": {"Latn": "eng_Latn"},
+	"als": {}, "nds": {}, "sco": {}, // "als": Alemannic there
+	"simple": {"Latn": "eng_Latn"},
 }
 
 // FromDetector returns the language of a detector's label: a FLORES code, or an
