@@ -31,6 +31,16 @@ func TestTranslateKeepsWhatIsBetween(t *testing.T) {
 	}
 }
 
+// TestWrapsBreakNoWord: where the translation has fewer spaces than the source had wraps, its words stay whole.
+func TestWrapsBreakNoWord(t *testing.T) {
+	u := &upper{answer: func([]string, ctranslate2.TranslationOptions) []string { return []string{"▁Habari"} }}
+	text := "This line is long enough to be wrapped by a mail\nprogram and goes on here and is wrapped again by a\nprogram and ends."
+	r, err := newPipeline(t, u, translate.Options{}).Translate(t.Context(), translate.Request{Text: text, Source: "eng_Latn", Target: "swh_Latn"})
+	if err != nil || !strings.Contains(r.Text, "Habari") || strings.Count(r.Text, "\n") != 2 {
+		t.Errorf("%q, %v", r.Text, err)
+	}
+}
+
 func TestTranslateOneBatchWithFraming(t *testing.T) {
 	u := &upper{}
 	p := newPipeline(t, u, translate.Options{})

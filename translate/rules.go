@@ -86,7 +86,7 @@ var starters = map[string]string{
 var abbreviations = map[string]string{
 	"":    "dr prof mr mrs ms mlle mme st vs e.g i.e cf ph.d hon rev",
 	"eng": "dr prof mr mrs ms mx st gen sen rep gov pres lt sgt capt col maj cmdr adm rev hon fr messrs mt ft vs viz e.g i.e cf ca approx dept univ no.s ave blvd rd esq jan feb mar apr jun jul aug sep sept oct nov dec",
-	"fra": "m mm mme mmes mlle mlles me mgr dr pr prof st ste vs cf p.exà-d env éd av bd janv févr juil sept oct nov déc",
+	"fra": "m mm mme mmes mlle mlles me mgr dr pr prof st ste vs cf p.ex env éd av bd janv févr juil sept oct nov déc",
 	"spa": "sr sra sres sras srta srtas d dª dña dr dra drs dras prof profa lic ing arq gral cnel cap tte excmo excma ilmo ilma fco ma sta sto p.ej vs cf ee aprox av avda ud uds vd vds mons hnos",
 	"por": "sr sra srs sras srta dr dra drs dras prof profa profª eng arq gen cel cap sgt exmo exma ilmo av p.ex ex vs cf d dª aprox sto sta",
 	"ita": "sig sigg sig.ra sig.na dott dott.ssa dr prof prof.ssa avv ing arch geom rag on sen gen col cap ten mons cav comm egr gent spett vs cf p.es es ca",
@@ -105,7 +105,7 @@ var abbreviations = map[string]string{
 	"est": "hr pr prl dr prof nt s.t st lk nn ca vrd u",
 	"lit": "p dr prof doc pvz t.y t.t vad gen plk kun šv g al pr r",
 	"lvs": "dr prof piem t.i u.c šk g k c plkv",
-	"pol": "p pan pani dr hab prof mgr inż lek gen płk mjr kpt por ks św np tzn tzw m.in ok ul al pl im wg zob por nr godz",
+	"pol": "p dr hab prof mgr inż lek gen płk mjr kpt por ks św np tzn tzw m.in ok ul al pl im wg zob por nr godz",
 	"ces": "p pí sl dr prof doc ing mgr bc mudr judr rndr phdr paeddr gen plk kpt npor sv např tj tzv tzn mj ul nám tř č čp str srov vč",
 	"slk": "p dr prof doc ing mgr bc mudr judr gen plk kpt sv napr t.j tzv resp ul nám č str porov",
 	"slv": "g ga gdč dr prof doc mag ing inž sv npr t.i tj oz ul št str prim",

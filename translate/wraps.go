@@ -53,7 +53,8 @@ func rewrap(translation, text string, start, end int, wraps []wrap) string {
 }
 
 // nearestBreak returns the offset of the space in s[from:] nearest to want and
-// its size, or if there is none, of an empty place between letters.
+// its size, or if there is none, of an empty place between letters of a script
+// without spaces. A word is not broken: then the place is the end.
 func nearestBreak(s string, from, want int) (at, size int) {
 	want = max(want, from)
 	behind, before := strings.IndexByte(s[want:], ' '), strings.LastIndexByte(s[from:want], ' ')
@@ -64,7 +65,7 @@ func nearestBreak(s string, from, want int) (at, size int) {
 		return from + before, 1
 	}
 	for i, r := range s[want:] {
-		if unicode.IsLetter(r) {
+		if unicode.IsLetter(r) && (isCJK(r) || isUnspaced(r)) {
 			return want + i, 0
 		}
 	}
