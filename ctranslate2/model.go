@@ -60,7 +60,10 @@ func buildModel(fsys fs.FS, data []byte, computeType string, e *kernels.Executor
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{bin: bin, names: slices.Sorted(maps.Keys(bin.variables)), used: map[*Variable]bool{}, compute: compute, epsilon: config.LayerNormEpsilon, weights: map[*Variable]*weights{}, vectors: map[*Variable][]float32{}}
+	l := &loader{
+		bin: bin, names: slices.Sorted(maps.Keys(bin.variables)), compute: compute, epsilon: config.LayerNormEpsilon,
+		used: map[*Variable]bool{}, weights: map[*Variable]*weights{}, vectors: map[*Variable][]float32{},
+	}
 	root := scope{l: l}
 	if bin.version < 6 {
 		config.legacyConfig(root)

@@ -146,7 +146,16 @@ func (t *coarsenTask) Do(thread, i int) {
 		c.factor[n0+j] = float32(float64(grids[j].step) / r.scale)
 		c.radius[n0+j] = float32((math.Sqrt(float64(grids[j].squares))/2/r.scale + r.off) * (1 + 1e-6))
 		t.longest[thread] = max(t.longest[thread], r.norm)
+		if isZero(bytes[j*c.depth:][:c.depth]) {
+			// No level is 0. Padding tokens have such rows, and bounds far above all
+			// others would make them pass for the likeliest.
+			c.factor[n0+j], c.radius[n0+j] = 0, 0
+		}
 	}
+}
+
+func isZero(row []int8) bool {
+	return !slices.ContainsFunc(row, func(w int8) bool { return w != 0 })
 }
 
 // coarseRow is what bounds need of a row of weights as bytes.

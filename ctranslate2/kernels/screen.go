@@ -196,8 +196,8 @@ func (t *screenTask) chunk(thread, n0, n1 int) {
 		dots := dots[r*chunkStride:][:n1-n0]
 		t.leaveOut(dots, r, n0)
 		top, reached := t.bounds(upper, r, n0, dots, f.best.Score)
-		if top > f.likely {
-			f.likely = top
+		if top > f.likely || reached > chunkMost { // a column with a wide bound may hide likelier ones
+			f.likely = max(f.likely, top)
 			i, _ := ArgMax(upper)
 			t.compute(f, r, n0+max(i, 0))
 			_, reached = t.bounds(upper, r, n0, dots, f.best.Score)

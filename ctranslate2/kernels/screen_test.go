@@ -174,6 +174,76 @@ func TestLinearArgMax(t *testing.T) {
 	})
 }
 
+// TestOneRowHidesNoOthers: neither a row of zeros, as padding tokens have, nor one
+// that is far longer than the others keeps the largest from being found early.
+func TestOneRowHidesNoOthers(t *testing.T) {
+	withForms(t, func(t *testing.T, form func(*S8Weights) *screened) {
+		const n, k = 16 * screenChunk, 512
+		r := newRand()
+		w := trained(r, n, k, 0)
+		x := towards(r, w, n/2, 2)
+		clear(w.Data[k : 2*k])
+		w.Scale[1] = 1
+		for j := 0; j < k; j += 2 { // at a right angle to x
+			w.Data[2*k+j], w.Data[2*k+j+1] = int8(20*x[j+1]), int8(-20*x[j])
+		}
+		w.Scale[2] /= 50
+		e := NewExecutor(1)
+		defer e.Close()
+		screened := form(w)
+		c := screened.coarsen(e, nil, plain)
+		rows, best := screenRows(t, e, x, 1, k), make([]Candidate, 1)
+		if !e.LinearArgMax(best, rows, c, nil) || best[0] != argMax(screened.linear(e, rows, n, nil), nil) {
+			t.Fatalf("%v", best[0])
+		}
+		if f := e.screen.found[0]; len(f.columns)+len(f.chunks)*chunkPrice > 2*chunkPrice {
+			t.Errorf("%d columns and %d chunks are left", len(f.columns), len(f.chunks))
+		}
+	})
+}
+
+// TestBoundsAtWorst: what bytes lose of activations, or of weights, all in one
+// direction.
+func TestBoundsAtWorst(t *testing.T) {
+	ones := func(j int) float32 { return float32(1 - j/2%2*2) }
+	activations := func(j int) float32 { return float32(3-j%2*6) + 0.49*ones(j) }
+	withCoarse(t, func(t *testing.T) {
+		const n, k = 3, 512
+		x, w := make([]float32, k), make([]float32, n*k)
+		for j := range k { // the first row is the longest, the last of zeros but one
+			x[j], w[j] = activations(j), ones(j)
+		}
+		x[0], w[(n-1)*k] = 127, 1
+		boundsHold(t, x, w, n)
+		for j := range k {
+			x[j], w[j] = 1, 9.49
+		}
+		w[0] = 127
+		boundsHold(t, x, w, n)
+	})
+}
+
+// boundsHold compares the products of x with n rows of w with their bounds.
+func boundsHold(t *testing.T, x, w []float32, n int) {
+	t.Helper()
+	e := NewExecutor(1)
+	defer e.Close()
+	f := &screened{f32: &F32Weights{N: n, K: len(x), Data: w}}
+	rows := screenRows(t, e, x, 1, len(x))
+	task := screenTask{e: e, a: rows, c: f.coarsen(e, nil, plain)}
+	if !task.prepare() {
+		t.Fatal("refused")
+	}
+	dots, upper := make([]int32, coarseColumns), make([]float32, n)
+	task.dots(dots, 0, 1, 0, n)
+	task.bounds(upper, 0, 0, dots[:n], 0)
+	for i, y := range f.linear(e, rows, n, nil) {
+		if y > upper[i] {
+			t.Errorf("column %d is %v, over its bound %v", i, y, upper[i])
+		}
+	}
+}
+
 // TestPairs holds products of pairs to products of levels, which are the same but
 // for what is cut off.
 func TestPairs(t *testing.T) {
