@@ -119,10 +119,10 @@ func (s Shape) tensors(int8s bool) []tensor {
 	}
 	matrix := func(name string, n, k uint32) {
 		if !int8s {
-			all = append(all, tensor{name, []uint32{n, k}, 0, func(w *writer) { w.weights(int(n)*int(k), w.dequantized) }})
+			all = append(all, tensor{name, []uint32{n, k}, 0, func(w *writer) { w.matrix(name, int(n), int(k), w.dequantized) }})
 			return
 		}
-		all = append(all, tensor{name, []uint32{n, k}, 1, func(w *writer) { w.weights(int(n)*int(k), w.bytes) }})
+		all = append(all, tensor{name, []uint32{n, k}, 1, func(w *writer) { w.matrix(name, int(n), int(k), w.bytes) }})
 		vector(name+"_scale", n, weightScale)
 	}
 	linear := func(name string, n, k uint32) {
@@ -140,7 +140,7 @@ func (s Shape) tensors(int8s bool) []tensor {
 			scalar("decoder/alignment_heads", 2, 1)
 			scalar("decoder/alignment_layer", 2, math.MaxUint16) // -1
 			scalar("decoder/start_from_zero_embedding", 1, 0)
-			matrix("decoder/embeddings/weight", Vocabulary, d)
+			matrix(embeddings, Vocabulary, d)
 			all = append(all, tensor{"decoder/position_encodings/encodings", []uint32{positions, d}, 0, func(w *writer) { w.floats(positions * int(d)) }})
 		}
 		scalar(side+"/activation", 1, 0)
@@ -171,10 +171,13 @@ func (s Shape) tensors(int8s bool) []tensor {
 // weightScale makes stored bytes weights of a trained model's magnitude.
 const weightScale = 3600
 
+// embeddings is the matrix that an NLLB model's three layers share.
+const embeddings = "decoder/embeddings/weight"
+
 // aliases of an NLLB model: one matrix serves three layers.
 var aliases = [][2]string{
-	{"decoder/projection/weight", "decoder/embeddings/weight"},
-	{"encoder/embeddings_0/weight", "decoder/embeddings/weight"},
+	{"decoder/projection/weight", embeddings},
+	{"encoder/embeddings_0/weight", embeddings},
 	{"encoder/position_encodings/encodings", "decoder/position_encodings/encodings"},
 }
 
@@ -242,6 +245,20 @@ func (w *writer) constants(n uint32, v float32) {
 	for range n {
 		w.Write(b)
 	}
+}
+
+// padding is the token whose embedding is zero, as training leaves it.
+const padding = 1
+
+// matrix writes n rows of k weights.
+func (w *writer) matrix(name string, n, k int, put func([]byte)) {
+	if name != embeddings {
+		w.weights(n*k, put)
+		return
+	}
+	w.weights(padding*k, put)
+	put(make([]byte, k))
+	w.weights((n-padding-1)*k, put)
 }
 
 // weights writes n random weights, never -128: the same ones whatever put writes
