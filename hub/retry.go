@@ -35,21 +35,34 @@ func (c *Client) get(ctx context.Context, address string, header http.Header) (a
 		return answer{}, fmt.Errorf("%w: a request to %s would be needed", ErrOffline, c.base.Host)
 	}
 	var a answer
-	err := c.retry(ctx, func() outcome {
-		resp, wait, err := c.once(ctx, address, header)
-		if err != nil {
-			return outcome{err: err, wait: wait}
-		}
-		defer resp.Body.Close()
-		a = answer{status: resp.StatusCode, header: resp.Header}
-		a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-		if len(a.body) > maxAnswer {
-			err = fmt.Errorf("%w: it is larger than %d bytes", ErrInvalid, maxAnswer)
-		}
-		return outcome{err: err}
+	err := c.retry(ctx, func() (o outcome) {
+		a, o.wait, o.err = c.whole(ctx, address, header)
+		return o
 	})
 	c.away.Store(errors.Is(err, ErrUnavailable))
 	return a, err
+}
+
+// wholeAnswer is how many times Timeout an answer of the API may take, which is
+// small. One that trickles would hold up all reloads for as long as it likes.
+const wholeAnswer = 6
+
+// whole makes one request and reads its answer. It also returns how long the
+// Hub asks to wait.
+func (c *Client) whole(ctx context.Context, address string, header http.Header) (answer, time.Duration, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, wholeAnswer*c.opts.Timeout, errStalled)
+	defer cancel()
+	resp, wait, err := c.once(ctx, address, header)
+	if err != nil {
+		return answer{}, wait, err
+	}
+	defer resp.Body.Close()
+	a := answer{status: resp.StatusCode, header: resp.Header}
+	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if len(a.body) > maxAnswer {
+		err = fmt.Errorf("%w: it is larger than %d bytes", ErrInvalid, maxAnswer)
+	}
+	return a, 0, err
 }
 
 // outcome is how an attempt ended.

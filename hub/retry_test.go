@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sematech/sema/hub"
 	"github.com/sematech/sema/hub/hubtest"
@@ -59,5 +60,17 @@ func TestPrivateRepositoryIsExplained(t *testing.T) {
 	s.Fault("/revision/", hubtest.Fault{Status: 404, Header: map[string]string{"X-Error-Code": "RevisionNotFound"}})
 	if _, err := client(t, s).Resolve(ctx, repo, "main"); !errors.Is(err, hub.ErrNotFound) || strings.Contains(err.Error(), "HF_TOKEN") {
 		t.Errorf("a missing revision: %v", err)
+	}
+}
+
+// TestTricklingAnswer: an answer that comes, but never ends, is given up.
+func TestTricklingAnswer(t *testing.T) {
+	s := hubtest.New(t)
+	s.Commit(repo, "main", models())
+	s.Fault("/revision/", hubtest.Fault{Status: 200, Body: strings.Repeat(" ", 100_000), BytesPerSecond: 1000})
+	c := client(t, s, func(o *hub.Options) { o.Timeout, o.Retries = 100*time.Millisecond, 1 })
+	begin := time.Now()
+	if _, err := c.Resolve(ctx, repo, "main"); !errors.Is(err, hub.ErrUnavailable) || time.Since(begin) > 20*time.Second {
+		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }
