@@ -70,7 +70,7 @@ func listFiles(dir string) ([]localFile, error) {
 			name := path.Join(below, e.Name())
 			info, err := os.Stat(filepath.Join(root, name))
 			switch {
-			case strings.HasPrefix(e.Name(), "."), isPrivate(e.Name()):
+			case strings.HasPrefix(e.Name(), "."), isPrivate(filepath.Join(root, name)):
 			case err != nil:
 				return fmt.Errorf("reload: %w", err)
 			case info.IsDir() && depth < maxDepth:
@@ -368,7 +368,7 @@ func foldersBelow(dir string, depth int) []string {
 	}
 	for _, e := range entries {
 		below := filepath.Join(dir, e.Name())
-		if info, err := os.Stat(below); err == nil && info.IsDir() && !isPrivate(e.Name()) {
+		if info, err := os.Stat(below); err == nil && info.IsDir() && !isPrivate(below) {
 			dirs = append(dirs, foldersBelow(below, depth+1)...)
 		}
 	}

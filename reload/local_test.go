@@ -471,6 +471,15 @@ func TestCopiesInTheFolder(t *testing.T) {
 	}
 }
 
+// TestFolderNamedAsACopy: models may lie in a folder of such a name; a copy shows by its lock.
+func TestFolderNamedAsACopy(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "sema-models-v1"), saying("Habari"))
+	r := run(t, inFolder(t, dir))
+	r.other("")
+	r.says("Habari")
+}
+
 func TestDemoAlone(t *testing.T) {
 	o := quick()
 	o.Demo, o.DemoRevision = demo.Models(), demo.Revision

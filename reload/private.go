@@ -14,10 +14,15 @@ import (
 // folder of those.
 const privatePrefix = ".sema-models-"
 
-// isPrivate reports whether a folder of this name is a private one, of this
-// version or of those before, which did not hide theirs.
-func isPrivate(name string) bool {
-	return strings.HasPrefix("."+strings.TrimPrefix(name, "."), privatePrefix)
+// isPrivate reports whether dir is a private folder, of this version or of those
+// before, which did not hide theirs: those show by their lock.
+func isPrivate(dir string) bool {
+	name := filepath.Base(dir)
+	if strings.HasPrefix(name, privatePrefix) {
+		return true
+	}
+	lock, err := os.Lstat(filepath.Join(dir, "lock"))
+	return strings.HasPrefix("."+name, privatePrefix) && err == nil && lock.Mode().IsRegular()
 }
 
 // privateDir is a folder that belongs to this process. A lock file in it shows
@@ -82,7 +87,7 @@ func removeFolder(dir string) error {
 func removeDead(parent string) {
 	entries, _ := os.ReadDir(parent)
 	for _, e := range entries {
-		if !e.IsDir() || !isPrivate(e.Name()) {
+		if !e.IsDir() || !isPrivate(filepath.Join(parent, e.Name())) {
 			continue
 		}
 		dir := filepath.Join(parent, e.Name())

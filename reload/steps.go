@@ -171,8 +171,7 @@ func (a *attempt) fetch(ctx context.Context) (*generation, error) {
 }
 
 // refuse ends the attempt if the revision serves already, all of it, or failed
-// before. That
-// the disk has what an operator rather went back from than waited for is no
+// before. That the disk has what an operator rather went back from than waited for is no
 // reason to load it.
 func (a *attempt) refuse() error {
 	if now := a.c.serving(); now != nil && now.revision == a.outcome.Revision && !a.completes(now) {
@@ -284,18 +283,22 @@ func (a *attempt) prune() {
 }
 
 // discard removes the copies of a folder that were made and don't serve, but
-// for what is tried again soon. What was downloaded stays until others serve: it
-// costs more to have again.
+// for what is tried again soon. What was downloaded stays until others serve, as
+// it costs more to have again, but is no longer held: other processes may prune it.
 func (a *attempt) discard(triedAgain bool) {
-	s, isLocal := a.c.source.(*localSource)
-	if !isLocal || a.outcome.Result == swapped {
+	if a.outcome.Result == swapped {
 		return
 	}
 	keep := a.c.inUse()
 	if triedAgain {
 		keep = append(keep, a.outcome.Revision)
 	}
-	a.notRemoved(s.prune(keep))
+	switch s := a.c.source.(type) {
+	case *localSource:
+		a.notRemoved(s.prune(keep))
+	case *hubSource:
+		s.release(keep)
+	}
 }
 
 func (a *attempt) notRemoved(err error) {
