@@ -54,6 +54,10 @@ func (s *service) postTranslateStream(c *fiber.Ctx) error {
 // stream admits the request before it answers, so that a refusal is an ordinary error, and then runs do, which
 // outlives the handler and must not use the request.
 func (s *service) stream(c *fiber.Ctx, request translate.Request, do func(context.Context, Model, *eventWriter) error) error {
+	if c.Method() == fiber.MethodHead { // nobody reads what would be translated
+		setStreamHeaders(c, "")
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(s.Context, s.RequestTimeout)
 	ctx, stop := cancelWhenGone(ctx, c.Context().Conn())
 	abandon := func() { stop(); cancel() }

@@ -158,6 +158,13 @@ func TestBodiesThatGrow(t *testing.T) {
 	}
 	fields := strings.Repeat("q=a&", 2000)
 	wantError(t, s.do("POST", "/translate", fields, "Content-Type", "application/x-www-form-urlencoded"), 400, "bad_request")
+	if a := s.do("POST", "/v2/languages", "{"+fields, "Content-Type", "application/x-www-form-urlencoded"); a.StatusCode != 400 {
+		t.Errorf("behind a brace: %d %.100s", a.StatusCode, a.body)
+	}
+	text := "--X\r\nContent-Disposition: form-data; name=\"q\"\r\n\r\n" + strings.Repeat("&nbsp;", 2000) + "\r\n--X--\r\n"
+	if a := s.do("POST", "/translate", text, "Content-Type", "multipart/form-data; boundary=X"); strings.Contains(a.body, "fields") {
+		t.Errorf("a multipart form of one field: %.100s", a.body)
+	}
 	if a := s.do("POST", "/v2/translate", fields, "Content-Type", "Application/X-WWW-form-urlencoded"); a.StatusCode != 400 || !strings.Contains(a.body, "fields") {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
