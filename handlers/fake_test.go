@@ -55,6 +55,9 @@ func (m *fakeModel) Translate(ctx context.Context, r translate.Request) (transla
 		}
 		result.Source, result.Detected = found.Language, &found
 	}
+	if result.Source == unserved {
+		return result, &translate.UnsupportedLanguageError{Code: unserved, Role: "source", Detected: r.Source == ""}
+	}
 	var text strings.Builder
 	for _, sentence := range strings.SplitAfter(r.Text, ". ") {
 		start := text.Len() - len(result.Segments)*len("<>"+r.Target)
@@ -74,9 +77,18 @@ func (m *fakeModel) Translate(ctx context.Context, r translate.Request) (transla
 
 func (m *fakeModel) Languages() []string { return nil }
 
+// unserved is a language that the fake detects and does not translate.
+const unserved = "bod_Tibt"
+
+// Detect takes all text for English but what is no more than "Hm", "NASA" or in Tibetan letters.
 func (m *fakeModel) Detect(text string, k int) (translate.Detection, error) {
-	if strings.IndexFunc(text, unicode.IsLetter) < 0 {
+	switch text = strings.TrimSpace(text); {
+	case strings.IndexFunc(text, unicode.IsLetter) < 0, text == "Hm":
 		return translate.Detection{}, nil
+	case text == "NASA":
+		return translate.Detection{Language: "swh_Latn", Confidence: 0.5}, nil
+	case unicode.In([]rune(text)[0], unicode.Tibetan):
+		return translate.Detection{Language: unserved, Confidence: 0.8}, nil
 	}
 	candidates := []translate.Candidate{
 		{Language: "eng_Latn", Confidence: 0.9}, {Language: "fra_Latn", Confidence: 0.05}, {Language: "swh_Latn", Confidence: 0.01},

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	nethtml "golang.org/x/net/html"
+
+	"github.com/sematech/sema/translate"
 )
 
 // part is a piece of a text that is translated, or kept as it is.
@@ -28,20 +30,40 @@ func (p part) finish(translation string) string {
 // placeholder is what programs put into texts to fill in later; it must survive.
 var placeholder = regexp.MustCompile(`\{\{?[\w.]*\}?\}|%(?:\d+\$)?[sdif@]`)
 
-// splitParts cuts a text at its tags and placeholders, if the request has any.
+// splitParts cuts a text at its tags and placeholders, if the request has any. Parts without words, such as a number or
+// an address, are kept.
 func splitParts(text string, r peerRequest) []part {
 	parts := []part{{source: text, text: text}}
 	if r.markup {
 		parts = splitTags(text, r)
 	}
-	if !r.placeholders {
-		return parts
+	if r.placeholders {
+		var cut []part
+		for _, p := range parts {
+			cut = append(cut, splitPlaceholders(p)...)
+		}
+		parts = cut
 	}
-	var out []part
+	for i := range parts {
+		parts[i].kept = parts[i].kept || !hasWords(parts[i].text)
+	}
+	return parts
+}
+
+// hasWords says whether the pipeline finds something to translate in text.
+func hasWords(text string) bool {
+	return slices.ContainsFunc(translate.Split(text, ""), func(s translate.Span) bool { return s.Kind == translate.Sentence })
+}
+
+// wording is the text of all parts that are translated.
+func wording(parts []part) string {
+	var texts []string
 	for _, p := range parts {
-		out = append(out, splitPlaceholders(p)...)
+		if !p.kept {
+			texts = append(texts, p.text)
+		}
 	}
-	return out
+	return strings.Join(texts, " ")
 }
 
 // silent are the elements whose content is not for people.

@@ -5,9 +5,9 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
@@ -230,12 +230,30 @@ func (s *service) each(n int, id string, do func(i int) error) []error {
 	return errs
 }
 
-// translateParts translates what of a text is words and keeps the rest byte for byte.
+// translateParts translates what of a text is words and keeps the rest byte for byte. The parts have one language, told
+// from all of them: a heading or a name is too little to tell it by.
 func (s *service) translateParts(ctx context.Context, model Model, base translate.Request, r peerRequest, text string) (peerResult, error) {
-	var result peerResult
+	parts := splitParts(text, r)
+	words := wording(parts)
+	if words == "" {
+		return peerResult{text: text}, nil
+	}
+	result := peerResult{source: base.Source}
+	if base.Source == "" {
+		found, err := detectSource(model, words)
+		if err != nil {
+			return peerResult{}, err
+		}
+		base.Source, result.source, result.detected = found.Language, found.Language, found
+	}
+	return s.fillIn(ctx, model, base, parts, result)
+}
+
+// fillIn completes a result with the translation of its parts.
+func (s *service) fillIn(ctx context.Context, model Model, base translate.Request, parts []part, result peerResult) (peerResult, error) {
 	var out strings.Builder
-	for _, part := range splitParts(text, r) {
-		if part.kept || strings.IndexFunc(part.text, unicode.IsLetter) < 0 {
+	for _, part := range parts {
+		if part.kept {
 			out.WriteString(part.source)
 			continue
 		}
@@ -243,19 +261,36 @@ func (s *service) translateParts(ctx context.Context, model Model, base translat
 		request.Text = part.text
 		translated, err := s.translateOne(ctx, model, request)
 		if err != nil {
-			return peerResult{}, err
+			return peerResult{}, result.blame(err)
 		}
 		result.inference += translated.InferenceTime
-		if source := translated.SourceLanguage; source != undetermined { // a part may be no more than an address
-			if result.source == "" {
-				result.source, result.detected = source, translated.Detected
-			}
-			base.Source = source // one language for all parts of a text
-		}
 		out.WriteString(part.finish(translated.TranslatedText))
 	}
 	result.text = out.String()
 	return result, nil
+}
+
+// detectSource tells the language of a text as the pipeline does when a request names none.
+func detectSource(model Model, text string) (*detected, error) {
+	found, err := model.Detect(text, 1)
+	if err != nil {
+		return nil, err
+	}
+	if found.Language == "" {
+		return nil, translate.ErrUndetermined
+	}
+	return &detected{found.Language, found.Confidence}, nil
+}
+
+// blame says of a source language that is not served whether it was detected: the pipeline only sees it named.
+func (r peerResult) blame(err error) error {
+	var unsupported *translate.UnsupportedLanguageError
+	if r.detected == nil || !errors.As(err, &unsupported) || unsupported.Role != "source" {
+		return err
+	}
+	found := *unsupported
+	found.Detected = true
+	return &found
 }
 
 // shortCode is how other services name a language: ISO 639-1 where that means this language, else its FLORES code.

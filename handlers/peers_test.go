@@ -170,6 +170,23 @@ func TestGoogle(t *testing.T) {
 	}
 }
 
+// TestMarkupHasOneLanguage: what comes first may be a name, or too short to have a language.
+func TestMarkupHasOneLanguage(t *testing.T) {
+	s := start(t, nil)
+	same(t, "a name first", s.post("/language/translate/v2", `{"q":["<b>NASA</b> <p>Good morning, how are you?</p>"],"target":"sw"}`), 200,
+		`{"data":{"translations":[{"translatedText":"<b>&lt;swh_Latn&gt;NASA</b> <p>&lt;swh_Latn&gt;Good morning, how are you?</p>","detectedSourceLanguage":"en"}]}}`)
+	same(t, "a short heading", s.post("/translate", `{"q":"<h1>Hm</h1><p>Good morning</p>","source":"auto","target":"sw","format":"html"}`), 200,
+		`{"translatedText":"<h1>&lt;swh_Latn&gt;Hm</h1><p>&lt;swh_Latn&gt;Good morning</p>","detectedLanguage":{"confidence":90,"language":"en"}}`)
+	for _, q := range []string{"<b>Hm</b>", "<b>བོད་</b> <p>སྐད།</p>"} {
+		if a := s.post("/translate", `{"q":"`+q+`","source":"auto","target":"sw","format":"html"}`); a.StatusCode != 409 {
+			t.Errorf("%s: %d %s", q, a.StatusCode, a.body)
+		}
+	}
+	if a := s.post("/translate", `{"q":"<p>Good morning</p>","source":"bo","target":"sw","format":"html"}`); a.StatusCode != 400 {
+		t.Errorf("named and not served: %d %s", a.StatusCode, a.body)
+	}
+}
+
 // TestErrorsBeforeTheRoute: those of the limits and of methods have the dialect's shape too.
 func TestErrorsBeforeTheRoute(t *testing.T) {
 	s := start(t, func(o *handlers.Options) {
