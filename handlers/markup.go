@@ -14,7 +14,7 @@ import (
 // part is a piece of a text that is translated, or kept as it is.
 type part struct {
 	source  string // as it stands in the text
-	text    string // what to translate: source without entities
+	text    string // what to translate: source without entities, and in HTML without line ends
 	kept    bool
 	escaped bool // the translation has to be escaped
 }
@@ -83,7 +83,8 @@ func splitTags(text string, r peerRequest) []part {
 	var parts []part
 	tokens := nethtml.NewTokenizer(strings.NewReader(text))
 	tokens.AllowCDATA(r.xml)
-	kept := 0 // depth of elements that are left alone
+	kept, pre := 0, 0                // depth of elements that are left alone, and of those with lines of their own
+	lines := r.xml || r.placeholders // who sends placeholders sends text as readers see it, its lines too
 	for {
 		kind := tokens.Next()
 		raw := string(tokens.Raw())
@@ -94,7 +95,7 @@ func splitTags(text string, r peerRequest) []part {
 			return parts
 		}
 		if kind == nethtml.TextToken && kept == 0 && !strings.HasPrefix(raw, cdata) {
-			parts = append(parts, part{source: raw, text: html.UnescapeString(raw), escaped: true})
+			parts = append(parts, textPart(raw, lines || pre > 0))
 			continue
 		}
 		name, _ := tokens.TagName()
@@ -104,8 +105,32 @@ func splitTags(text string, r peerRequest) []part {
 		if slices.Contains(silent, string(name)) || slices.Contains(r.ignoreTags, string(name)) {
 			kept = max(0, kept+depthChange(kind))
 		}
+		if string(name) == "pre" {
+			pre = max(0, pre+depthChange(kind))
+		}
 		parts = append(parts, part{source: raw, kept: true})
 	}
+}
+
+// textPart is a text between tags; lines says that its line ends are more than spaces.
+func textPart(raw string, lines bool) part {
+	text := html.UnescapeString(raw)
+	if !lines {
+		text = collapse(text)
+	}
+	return part{source: raw, text: text, escaped: true}
+}
+
+// whiteSpace is HTML's: others, such as a no-break space, are as good as letters.
+const whiteSpace = " \t\n\f\r"
+
+// collapse makes each run of white space within text one space, as browsers do. To the pipeline a line end may end a
+// sentence; in HTML it is where an editor broke the line.
+func collapse(text string) string {
+	inner := strings.Trim(text, whiteSpace)
+	before, after, _ := strings.Cut(text, inner)
+	words := strings.FieldsFunc(inner, func(r rune) bool { return strings.ContainsRune(whiteSpace, r) })
+	return before + strings.Join(words, " ") + after
 }
 
 func depthChange(kind nethtml.TokenType) int {

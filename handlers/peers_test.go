@@ -187,6 +187,27 @@ func TestMarkupHasOneLanguage(t *testing.T) {
 	}
 }
 
+// TestLineEndsOfHTML: there a line end is a space, but not within pre, in XML or where HTML's tags stand in plain text.
+func TestLineEndsOfHTML(t *testing.T) {
+	s := start(t, nil)
+	const text = "\n <p>\tGood\n    morning,&#10;you\u00a0\n</p>\n<pre>a\n  b <b>c\n d</b></pre> e\r\n f"
+	const spaced, kept = "\tGood morning, you\u00a0\n", "\tGood\n    morning,\nyou\u00a0\n"
+	for markup, first := range map[string]string{"html": spaced, "xml": kept} {
+		body, _ := json.Marshal(map[string]any{"text": []string{text}, "source_lang": "EN", "target_lang": "SW", "tag_handling": markup})
+		last := map[string]string{"html": "« e f»", "xml": "« e\r\n f»"}[markup]
+		want := strings.NewReplacer("«", "&lt;swh_Latn&gt;", "»", "").Replace("\n <p>«" + first + "»</p>\n<pre>«a\n  b »<b>«c\n d»</b></pre>" + last)
+		if got := s.post("/v2/translate", string(body)).json(t)["translations"].([]any)[0].(map[string]any)["text"]; got != want {
+			t.Errorf("%s: %q\nwant %q", markup, got, want)
+		}
+	}
+	same(t, "google", s.post("/language/translate/v2", `{"q":"Good\n\tmorning","source":"en","target":"sw"}`), 200,
+		`{"data":{"translations":[{"translatedText":"&lt;swh_Latn&gt;Good morning"}]}}`)
+	same(t, "text", s.post("/language/translate/v2", `{"q":"Good\nmorning","source":"en","target":"sw","format":"text"}`), 200,
+		`{"data":{"translations":[{"translatedText":"<swh_Latn>Good\nmorning"}]}}`)
+	same(t, "immersive", s.post("/immersive", `{"source_lang":"en","target_lang":"sw","text_list":["Good\n<b0>morning\nyou</b0>"]}`), 200,
+		`{"translations":[{"detected_source_lang":"en","text":"&lt;swh_Latn&gt;Good\n<b0>&lt;swh_Latn&gt;morning\nyou</b0>"}]}`)
+}
+
 // TestErrorsBeforeTheRoute: those of the limits and of methods have the dialect's shape too.
 func TestErrorsBeforeTheRoute(t *testing.T) {
 	s := start(t, func(o *handlers.Options) {
