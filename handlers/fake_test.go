@@ -46,6 +46,9 @@ func (m *fakeModel) Translate(ctx context.Context, r translate.Request) (transla
 		case <-time.After(2 * time.Second):
 		}
 	case strings.HasPrefix(r.Text, "https://") && !strings.Contains(r.Text, " "): // has no language and stays as it is
+		if r.OnText != nil {
+			r.OnText(r.Text)
+		}
 		return translate.Result{Source: r.Source, Text: r.Text}, nil
 	}
 	if r.Source == "" {
@@ -62,12 +65,17 @@ func (m *fakeModel) Translate(ctx context.Context, r translate.Request) (transla
 	for _, sentence := range strings.SplitAfter(r.Text, ". ") {
 		start := text.Len() - len(result.Segments)*len("<>"+r.Target)
 		segment := translate.Segment{Index: len(result.Segments), Start: start, End: start + len(sentence), Text: "<" + r.Target + ">" + sentence}
-		result.Segments = append(result.Segments, segment)
+		words := strings.IndexFunc(sentence, unicode.IsLetter) >= 0
+		if words {
+			result.Segments = append(result.Segments, segment)
+		} else {
+			segment.Text = sentence
+		}
 		text.WriteString(segment.Text)
 		if r.OnText != nil {
 			r.OnText(segment.Text)
 		}
-		if r.OnSegment != nil {
+		if words && r.OnSegment != nil {
 			r.OnSegment(segment)
 		}
 	}

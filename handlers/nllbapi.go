@@ -66,7 +66,8 @@ func (s *service) nllbTranslate(c *fiber.Ctx) error {
 	})
 }
 
-// nllbStream sends each piece of the translation as a bare event.
+// nllbStream sends the translation as bare events, whose data together is what nllbTranslate answers: one for each
+// segment, with what is kept before it, and one for what comes after the last.
 func (s *service) nllbStream(c *fiber.Ctx) error {
 	request, err := s.parseNLLB(c)
 	if err != nil {
@@ -74,14 +75,30 @@ func (s *service) nllbStream(c *fiber.Ctx) error {
 	}
 	name := excerpt(c.Query("event_type")) // it is repeated for each event
 	return s.stream(c, request, func(ctx context.Context, model Model, events *eventWriter) error {
-		request.OnSegment = func(segment translate.Segment) {
-			events.noteFirst(s)
-			events.sendText(name, segment.Text)
-		}
+		flush := events.gather(&request, name)
 		answer, err := s.translateOne(ctx, model, request)
+		if err != nil {
+			return err
+		}
+		flush()
 		logTranslation(events.outcome.fields, answer)
-		return err
+		return nil
 	})
+}
+
+// gather makes the request's callbacks collect text and send it at the end of each segment; flush sends what is left.
+func (e *eventWriter) gather(request *translate.Request, name string) (flush func()) {
+	var text strings.Builder
+	flush = func() {
+		if text.Len() > 0 {
+			e.noteFirst(e.service)
+			e.sendText(name, text.String())
+			text.Reset()
+		}
+	}
+	request.OnText = func(part string) { text.WriteString(part) }
+	request.OnSegment = func(translate.Segment) { flush() }
+	return flush
 }
 
 // lineEnds are what ends a line of an event besides a line feed.

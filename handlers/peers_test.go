@@ -249,6 +249,22 @@ func TestNLLBAPI(t *testing.T) {
 	wantError(t, s.get("/api/v4/translator?target=swh_Latn"), 422, "empty_text")
 }
 
+// TestNLLBAPIStreamIsWhole: what is between segments and after the last is a part of the translation, and so is a text
+// that needs no model.
+func TestNLLBAPIStreamIsWhole(t *testing.T) {
+	s := start(t, nil)
+	for text, want := range map[string]string{
+		"1. One. 2. Two.\n":        "data: 1. <swh_Latn>One. \n\ndata: 2. <swh_Latn>Two.\ndata: \n\n",
+		"One. 42. \n43":            "data: <swh_Latn>One. \n\ndata: 42. \ndata: 43\n\n",
+		"https://example.org/\n12": "data: https://example.org/\ndata: 12\n\n",
+	} {
+		query := url.Values{"text": {text}, "source": {"eng_Latn"}, "target": {"swh_Latn"}}.Encode()
+		if a := s.get("/api/v4/translator/stream?" + query); a.StatusCode != 200 || a.body != want {
+			t.Errorf("%q: %q, want %q", text, a.body, want)
+		}
+	}
+}
+
 // TestNLLBAPILineEnds: each of the three is a line's end in Server-Sent Events, so that none may be within data.
 func TestNLLBAPILineEnds(t *testing.T) {
 	s := start(t, nil)
