@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sematech/sema/cache"
 	"github.com/sematech/sema/handlers"
 	"github.com/sematech/sema/limiter"
 )
@@ -343,6 +344,25 @@ func TestShutdownEndsWhatTakesTooLong(t *testing.T) {
 	}
 	cancel()
 	wantError(t, <-finished, 503, "shutting_down")
+}
+
+// TestHealthWantsTheModelToWork: answers from the cache and texts without words say nothing of it.
+func TestHealthWantsTheModelToWork(t *testing.T) {
+	shared := cache.New(1 << 20)
+	withCache := func(o *handlers.Options) { o.Cache = shared }
+	start(t, withCache).post("/translate", hello)
+	for body, probes := range map[string]int64{
+		hello: 1, `{"text":"https://example.org","target_language":"swh_Latn"}`: 1, `{"text":"New words","target_language":"swh_Latn"}`: 0,
+	} {
+		s := start(t, withCache)
+		if a := s.post("/translate", body); a.StatusCode != 200 {
+			t.Errorf("%s: %d %s", body, a.StatusCode, a.body)
+		}
+		before := s.models.model.calls.Load()
+		if s.get("/health"); s.models.model.calls.Load()-before != probes {
+			t.Errorf("%s: %d translations by /health, want %d", body, s.models.model.calls.Load()-before, probes)
+		}
+	}
 }
 
 func TestProbes(t *testing.T) {

@@ -186,6 +186,7 @@ func (s *service) translateOne(ctx context.Context, model Model, request transla
 	}
 	if result.Tokens > 0 { // neither known already nor without words
 		model.worked(request)
+		s.probe.succeeded()
 	}
 	elapsed := time.Since(start)
 	answer := translation{
@@ -198,7 +199,6 @@ func (s *service) translateOne(ctx context.Context, model Model, request transla
 	}
 	s.metrics.Translation(answer.SourceLanguage, answer.TargetLanguage, answer.CharacterCount, elapsed)
 	s.metrics.Pipeline(result.Tokenize, result.Inference, len(result.Segments), result.Tokens)
-	s.probe.succeeded()
 	return answer, nil
 }
 
