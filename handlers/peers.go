@@ -141,12 +141,13 @@ type peerRequest struct {
 // peerResult is one text's translation.
 type peerResult struct {
 	text      string
-	source    string // FLORES code; "" if nothing of the text needed translation
+	source    string // FLORES code; "" if nothing of the text needed translation, or if it can't be told
 	detected  *detected
 	inference float64 // seconds
 }
 
-// translatePeer translates all texts of a request; the first error ends it, as it does with the other services.
+// translatePeer translates all texts of a request; the first error ends it, as it does with the other services, but for
+// those of a text's language.
 func (s *service) translatePeer(c *fiber.Ctx, r peerRequest) ([]peerResult, error) {
 	base, err := s.parsePeer(r)
 	if err != nil {
@@ -159,6 +160,9 @@ func (s *service) translatePeer(c *fiber.Ctx, r peerRequest) ([]peerResult, erro
 		c.Set(modelVersionHeader, model.Version)
 		for _, err := range s.each(len(r.texts), requestID(c), func(i int) (err error) {
 			results[i], err = s.translateParts(ctx, model, base, r, r.texts[i])
+			if len(r.texts) > 1 && lacksLanguage(err) { // the others must not be lost: it stays as it is
+				return nil
+			}
 			return err
 		}) {
 			if err != nil {
@@ -230,19 +234,27 @@ func (s *service) each(n int, id string, do func(i int) error) []error {
 	return errs
 }
 
+// lacksLanguage says whether a text's language can't be told, or is detected and not served.
+func lacksLanguage(err error) bool {
+	var unsupported *translate.UnsupportedLanguageError
+	return errors.Is(err, translate.ErrUndetermined) || errors.As(err, &unsupported) && unsupported.Detected
+}
+
 // translateParts translates what of a text is words and keeps the rest byte for byte. The parts have one language, told
-// from all of them: a heading or a name is too little to tell it by.
+// from all of them: a heading or a name is too little to tell it by. With an error it returns the text as it is and what
+// is known of its language.
 func (s *service) translateParts(ctx context.Context, model Model, base translate.Request, r peerRequest, text string) (peerResult, error) {
 	parts := splitParts(text, r)
+	result := peerResult{text: text}
 	words := wording(parts)
 	if words == "" {
-		return peerResult{text: text}, nil
+		return result, nil
 	}
-	result := peerResult{source: base.Source}
+	result.source = base.Source
 	if base.Source == "" {
 		found, err := detectSource(model, words)
 		if err != nil {
-			return peerResult{}, err
+			return result, err
 		}
 		base.Source, result.source, result.detected = found.Language, found.Language, found
 	}
@@ -261,7 +273,7 @@ func (s *service) fillIn(ctx context.Context, model Model, base translate.Reques
 		request.Text = part.text
 		translated, err := s.translateOne(ctx, model, request)
 		if err != nil {
-			return peerResult{}, result.blame(err)
+			return result, result.blame(err)
 		}
 		result.inference += translated.InferenceTime
 		out.WriteString(part.finish(translated.TranslatedText))

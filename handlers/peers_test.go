@@ -208,6 +208,30 @@ func TestLineEndsOfHTML(t *testing.T) {
 		`{"translations":[{"detected_source_lang":"en","text":"&lt;swh_Latn&gt;Good\n<b0>&lt;swh_Latn&gt;morning\nyou</b0>"}]}`)
 }
 
+// TestOneTextWithoutALanguage: of several texts it stays as it is and the others are translated.
+func TestOneTextWithoutALanguage(t *testing.T) {
+	s := start(t, nil)
+	same(t, "deepl", s.post("/v2/translate", `{"text":["Hello","Hm","བོད་"],"target_lang":"SW"}`), 200,
+		`{"translations":[{"detected_source_language":"EN","text":"<swh_Latn>Hello","billed_characters":5},
+			{"detected_source_language":"","text":"Hm","billed_characters":2},{"detected_source_language":"BO","text":"བོད་","billed_characters":4}]}`)
+	same(t, "google", s.post("/language/translate/v2", `{"q":["Hello","<b>Hm</b>&nbsp;","<b>བོད་</b>"],"target":"sw"}`), 200,
+		`{"data":{"translations":[{"translatedText":"&lt;swh_Latn&gt;Hello","detectedSourceLanguage":"en"},{"translatedText":"<b>Hm</b>&nbsp;"},
+			{"translatedText":"<b>བོད་</b>","detectedSourceLanguage":"bo"}]}}`)
+	same(t, "libre", s.post("/translate", `{"q":["Hello","Hm","བོད་"],"source":"auto","target":"sw"}`), 200,
+		`{"translatedText":["<swh_Latn>Hello","Hm","བོད་"],
+			"detectedLanguage":[{"confidence":90,"language":"en"},{"confidence":0,"language":""},{"confidence":80,"language":"bo"}]}`)
+	same(t, "immersive", s.post("/immersive", `{"source_lang":"auto","target_lang":"sw","text_list":["Hello","Hm","བོད་"]}`), 200,
+		`{"translations":[{"detected_source_lang":"en","text":"&lt;swh_Latn&gt;Hello"},{"detected_source_lang":"auto","text":"Hm"},{"detected_source_lang":"bo","text":"བོད་"}]}`)
+	for _, body := range []string{`{"text":["Hm"],"target_lang":"SW"}`, `{"text":["བོད་"],"target_lang":"SW"}`} {
+		if a := s.post("/v2/translate", body); a.StatusCode != 409 {
+			t.Errorf("%s: %d %s", body, a.StatusCode, a.body)
+		}
+	}
+	if a := s.post("/v2/translate", `{"text":["Hello","བོད་"],"source_lang":"BO","target_lang":"SW"}`); a.StatusCode != 400 {
+		t.Errorf("named and not served: %d %s", a.StatusCode, a.body)
+	}
+}
+
 // TestErrorsBeforeTheRoute: those of the limits and of methods have the dialect's shape too.
 func TestErrorsBeforeTheRoute(t *testing.T) {
 	s := start(t, func(o *handlers.Options) {
