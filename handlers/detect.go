@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/sirupsen/logrus"
 
 	"github.com/sematech/sema/flores"
 	"github.com/sematech/sema/telemetry"
@@ -62,8 +63,19 @@ func (s *service) postDetect(c *fiber.Ctx) error {
 		return err
 	}
 	answer.RequestID = requestID(c)
-	fields(c)[telemetry.FieldSource], fields(c)[telemetry.FieldCharacters] = answer.DetectedLanguage, answer.CharacterCount
+	logDetection(fields(c), answer)
 	return c.JSON(answer)
+}
+
+// logDetection adds to the access log what was found in the texts of a request, but never the texts.
+func logDetection(f logrus.Fields, found ...detection) {
+	var source mixed
+	characters := 0
+	for _, d := range found {
+		source.add(d.DetectedLanguage)
+		characters += d.CharacterCount
+	}
+	f[telemetry.FieldSource], f[telemetry.FieldCharacters] = string(source), characters
 }
 
 // acquire holds the serving model for detection, which is too cheap to queue.
@@ -171,7 +183,18 @@ func (s *service) postDetectBatch(c *fiber.Ctx) error {
 	for i, text := range body.Texts {
 		answer.Results = append(answer.Results, s.detectItem(model, answer.RequestID, i, text, k))
 	}
+	answer.log(fields(c))
 	return c.JSON(answer)
+}
+
+func (a *detectBatchAnswer) log(f logrus.Fields) {
+	var found []detection
+	for _, item := range a.Results {
+		if item.detection != nil {
+			found = append(found, *item.detection)
+		}
+	}
+	logDetection(f, found...)
 }
 
 func (s *service) detectItem(model Model, id string, i int, text string, k int) detectItem {

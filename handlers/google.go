@@ -104,14 +104,17 @@ func (s *service) googleDetect(c *fiber.Ctx) error {
 		return err
 	}
 	defer release()
+	var all []detection
 	detections := [][]googleDetection{}
 	for _, text := range body.Q.values {
 		found, err := s.detectOne(model, "q", text, 1)
 		if err != nil {
 			return err
 		}
+		all = append(all, found)
 		detections = append(detections, []googleDetection{{shortCode(found.DetectedLanguage), false, found.Confidence}})
 	}
+	logDetection(fields(c), all...)
 	return c.JSON(fiber.Map{"data": fiber.Map{"detections": detections}})
 }
 

@@ -107,6 +107,7 @@ func (s *service) libreDetect(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	logDetection(fields(c), found)
 	answer := []libreDetected{}
 	if found.DetectedLanguage != undetermined {
 		answer = append(answer, libreDetected{found.Confidence * 100, shortCode(found.DetectedLanguage)})

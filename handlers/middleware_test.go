@@ -114,6 +114,42 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
+// TestAccessLogOfAllRoutes: each says what it worked on, in our words.
+func TestAccessLogOfAllRoutes(t *testing.T) {
+	s := start(t, nil)
+	detections := []answer{
+		s.post("/detect-language", `{"text":"Hello"}`), s.post("/detect-language/batch", `{"texts":["He","llo",""]}`), s.post("/detect", `{"q":"Hello"}`),
+		s.post("/language/translate/v2/detect", `{"q":["Hell","o"]}`), s.get("/api/v4/language?text=Hello"),
+	}
+	translations := []answer{
+		s.post("/translate", `{"text":"Hello","target_language":"sw"}`), s.post("/translate", `{"q":["He","llo"],"source":"en","target":"sw"}`),
+		s.post("/v2/translate", `{"text":["Hello"],"target_lang":"SW"}`), s.get("/language/translate/v2?q=Hello&target=sw"),
+		s.post("/immersive", `{"text_list":["Hello"],"target_lang":"sw"}`), s.get("/api/v4/translator?text=Hello&target=sw"),
+	}
+	for i, a := range append(detections, translations...) {
+		line := s.logged(a)
+		if line["source_language"] != "eng_Latn" || line["character_count"] != 5.0 {
+			t.Errorf("%v", line)
+		}
+		if i >= len(detections) && (line["model_version"] != "v1" || line["target_language"] != "swh_Latn") {
+			t.Errorf("%v", line)
+		}
+	}
+}
+
+// logged is the access log's line of an answer.
+func (s *server) logged(a answer) map[string]any {
+	s.t.Helper()
+	for text := range strings.Lines(s.logs.String()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err == nil && line["request_id"] == a.Header.Get("X-Request-ID") {
+			return line
+		}
+	}
+	s.t.Fatalf("no line of %s in the log", a.Request.URL.Path)
+	return nil
+}
+
 func TestMetrics(t *testing.T) {
 	s := start(t, nil)
 	s.post("/api/v1/translate", hello)

@@ -136,6 +136,7 @@ func (s *service) nllbLanguage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	logDetection(fields(c), found)
 	return c.JSON(fiber.Map{"language": found.DetectedLanguage, "confidence": found.Confidence})
 }
 

@@ -158,6 +158,7 @@ func (s *service) translatePeer(c *fiber.Ctx, r peerRequest) ([]peerResult, erro
 	results := make([]peerResult, len(r.texts))
 	err = s.admit(ctx, strings.Join(r.texts, ""), base.BeamSize, func(model Model) error {
 		c.Set(modelVersionHeader, model.Version)
+		fields(c)["model_version"] = model.Version
 		for _, err := range s.each(len(r.texts), requestID(c), func(i int) (err error) {
 			results[i], err = s.translateParts(ctx, model, base, r, r.texts[i])
 			if len(r.texts) > 1 && lacksLanguage(err) { // the others must not be lost: it stays as it is
