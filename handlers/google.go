@@ -73,6 +73,7 @@ func (s *service) googleTranslate(c *fiber.Ctx) error {
 	results, err := s.translatePeer(c, peerRequest{
 		texts: body.Q.values, source: body.Source, target: body.Target,
 		field: "q", sourceField: "source", targetField: "target", markup: body.Format != "text",
+		escapeQuotes: true, // as Google does
 	})
 	if err != nil {
 		return err

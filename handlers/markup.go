@@ -13,19 +13,22 @@ import (
 
 // part is a piece of a text that is translated, or kept as it is.
 type part struct {
-	source  string // as it stands in the text
-	text    string // what to translate: source without entities, and in HTML without line ends
-	kept    bool
-	escaped bool // the translation has to be escaped
+	source string // as it stands in the text
+	text   string // what to translate: source without entities, and in HTML without line ends
+	kept   bool
+	escape func(string) string // makes text of markup; nil: it is none
 }
 
 // finish puts a translation in the part's place.
 func (p part) finish(translation string) string {
-	if p.escaped {
-		return html.EscapeString(translation)
+	if p.escape != nil {
+		return p.escape(translation)
 	}
 	return translation
 }
+
+// escapeText leaves quotes alone: they mean nothing between tags, and clients that don't decode entities would show them.
+var escapeText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace
 
 // placeholder is what programs put into texts to fill in later; it must survive.
 var placeholder = regexp.MustCompile(`\{\{?[\w.]*\}?\}|%(?:\d+\$)?[sdif@]`)
@@ -95,7 +98,7 @@ func splitTags(text string, r peerRequest) []part {
 			return parts
 		}
 		if kind == nethtml.TextToken && kept == 0 && !strings.HasPrefix(raw, cdata) {
-			parts = append(parts, textPart(raw, lines || pre > 0))
+			parts = append(parts, r.textPart(raw, lines || pre > 0))
 			continue
 		}
 		name, _ := tokens.TagName()
@@ -113,12 +116,15 @@ func splitTags(text string, r peerRequest) []part {
 }
 
 // textPart is a text between tags; lines says that its line ends are more than spaces.
-func textPart(raw string, lines bool) part {
-	text := html.UnescapeString(raw)
+func (r peerRequest) textPart(raw string, lines bool) part {
+	text, escape := html.UnescapeString(raw), escapeText
+	if r.escapeQuotes {
+		escape = html.EscapeString
+	}
 	if !lines {
 		text = collapse(text)
 	}
-	return part{source: raw, text: text, escaped: true}
+	return part{source: raw, text: text, escape: escape}
 }
 
 // whiteSpace is HTML's: others, such as a no-break space, are as good as letters.
@@ -163,9 +169,5 @@ func splitPlaceholders(p part) []part {
 // cut is the part's text from start to end.
 func (p part) cut(start, end int) part {
 	text := p.text[start:end]
-	source := text
-	if p.escaped {
-		source = html.EscapeString(text)
-	}
-	return part{source: source, text: text, escaped: p.escaped}
+	return part{source: p.finish(text), text: text, escape: p.escape}
 }

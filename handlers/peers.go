@@ -134,6 +134,7 @@ type peerRequest struct {
 	sourceField    string
 	markup         bool     // HTML or XML: translate what is between the tags
 	xml            bool     // the markup is XML: no element's content is special
+	escapeQuotes   bool     // in the translation of markup
 	placeholders   bool     // keep {0} and the like
 	ignoreTags     []string // whose content stays as it is
 }

@@ -232,6 +232,19 @@ func TestOneTextWithoutALanguage(t *testing.T) {
 	}
 }
 
+// TestQuotesInMarkup: clients that don't decode entities show them; Google's expect them.
+func TestQuotesInMarkup(t *testing.T) {
+	s := start(t, nil)
+	same(t, "google", s.post("/language/translate/v2", `{"q":"It's <b>\"R&amp;D\"</b>","source":"en","target":"sw"}`), 200,
+		`{"data":{"translations":[{"translatedText":"&lt;swh_Latn&gt;It&#39;s <b>&lt;swh_Latn&gt;&#34;R&amp;D&#34;</b>"}]}}`)
+	same(t, "libre", s.post("/translate", `{"q":"It's <b>\"R&amp;D\"</b>","source":"en","target":"sw","format":"html"}`), 200,
+		`{"translatedText":"&lt;swh_Latn&gt;It's <b>&lt;swh_Latn&gt;\"R&amp;D\"</b>"}`)
+	same(t, "deepl", s.post("/v2/translate", `{"text":["It&apos;s <x/>"],"source_lang":"EN","target_lang":"SW","tag_handling":"xml"}`), 200,
+		`{"translations":[{"detected_source_language":"EN","text":"&lt;swh_Latn&gt;It's <x/>","billed_characters":14}]}`)
+	same(t, "immersive", s.post("/immersive", `{"source_lang":"en","target_lang":"sw","text_list":["It's {0} <b0>\"x\"</b0>"]}`), 200,
+		`{"translations":[{"detected_source_lang":"en","text":"&lt;swh_Latn&gt;It's {0} <b0>&lt;swh_Latn&gt;\"x\"</b0>"}]}`)
+}
+
 // TestErrorsBeforeTheRoute: those of the limits and of methods have the dialect's shape too.
 func TestErrorsBeforeTheRoute(t *testing.T) {
 	s := start(t, func(o *handlers.Options) {
