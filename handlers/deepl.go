@@ -92,9 +92,14 @@ func (s *service) deepLTranslate(c *fiber.Ctx) error {
 	return c.JSON(fiber.Map{"translations": translations})
 }
 
-// splitTagNames reads names that come as a list, as a comma-separated string or both.
-func splitTagNames(values []string) []string {
-	return strings.FieldsFunc(strings.ToLower(strings.Join(values, ",")), func(r rune) bool { return r == ',' || r == ' ' })
+// splitTagNames reads names that come as a list, as a comma-separated string or both. They are a set: each tag of all
+// texts is looked up in it.
+func splitTagNames(values []string) map[string]bool {
+	names := map[string]bool{}
+	for name := range strings.FieldsFuncSeq(strings.ToLower(strings.Join(values, ",")), func(r rune) bool { return r == ',' || r == ' ' }) {
+		names[name] = true
+	}
+	return names
 }
 
 // toDeepL is DeepL's code of a FLORES language.

@@ -105,7 +105,7 @@ func splitTags(text string, r peerRequest) []part {
 		if r.xml || kind != nethtml.StartTagToken || !slices.Contains(rawText, string(name)) {
 			tokens.NextIsNotRawText()
 		}
-		if slices.Contains(silent, string(name)) || slices.Contains(r.ignoreTags, string(name)) {
+		if slices.Contains(silent, string(name)) || r.ignoreTags[string(name)] {
 			kept = max(0, kept+depthChange(kind))
 		}
 		if string(name) == "pre" {

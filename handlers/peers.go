@@ -132,11 +132,11 @@ type peerRequest struct {
 	field          string // what the caller calls its texts
 	targetField    string
 	sourceField    string
-	markup         bool     // HTML or XML: translate what is between the tags
-	xml            bool     // the markup is XML: no element's content is special
-	escapeQuotes   bool     // in the translation of markup
-	placeholders   bool     // keep {0} and the like
-	ignoreTags     []string // whose content stays as it is
+	markup         bool            // HTML or XML: translate what is between the tags
+	xml            bool            // the markup is XML: no element's content is special
+	escapeQuotes   bool            // in the translation of markup
+	placeholders   bool            // keep {0} and the like
+	ignoreTags     map[string]bool // whose content stays as it is
 }
 
 // peerResult is one text's translation.
