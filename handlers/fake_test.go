@@ -58,7 +58,7 @@ func (m *fakeModel) Translate(ctx context.Context, r translate.Request) (transla
 		}
 		result.Source, result.Detected = found.Language, &found
 	}
-	if result.Source == unserved {
+	if isTibetan(r.Text) {
 		return result, &translate.UnsupportedLanguageError{Code: unserved, Role: "source", Detected: r.Source == ""}
 	}
 	var text strings.Builder
@@ -85,8 +85,12 @@ func (m *fakeModel) Translate(ctx context.Context, r translate.Request) (transla
 
 func (m *fakeModel) Languages() []string { return nil }
 
-// unserved is a language that the fake detects and does not translate.
+// unserved is the language that the fake detects in Tibetan letters, which it does not translate.
 const unserved = "bod_Tibt"
+
+func isTibetan(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return unicode.Is(unicode.Tibetan, r) }) == 0
+}
 
 // Detect takes all text for English but what is no more than "Hm", "NASA" or in Tibetan letters.
 func (m *fakeModel) Detect(text string, k int) (translate.Detection, error) {
@@ -95,7 +99,7 @@ func (m *fakeModel) Detect(text string, k int) (translate.Detection, error) {
 		return translate.Detection{}, nil
 	case text == "NASA":
 		return translate.Detection{Language: "swh_Latn", Confidence: 0.5}, nil
-	case unicode.In([]rune(text)[0], unicode.Tibetan):
+	case isTibetan(text):
 		return translate.Detection{Language: unserved, Confidence: 0.8}, nil
 	}
 	candidates := []translate.Candidate{

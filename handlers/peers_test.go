@@ -182,7 +182,7 @@ func TestMarkupHasOneLanguage(t *testing.T) {
 			t.Errorf("%s: %d %s", q, a.StatusCode, a.body)
 		}
 	}
-	if a := s.post("/translate", `{"q":"<p>Good morning</p>","source":"bo","target":"sw","format":"html"}`); a.StatusCode != 400 {
+	if a := s.post("/translate", `{"q":"<p>སྐད།</p>","source":"bo","target":"sw","format":"html"}`); a.StatusCode != 400 {
 		t.Errorf("named and not served: %d %s", a.StatusCode, a.body)
 	}
 }
