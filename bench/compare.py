@@ -20,6 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 VARIANTS = {
     "as it comes": {},
     "MKL": {"CT2_USE_MKL": "1"},
+    "oneDNN": {"CT2_USE_MKL": "0"},
     "AVX512": {"CT2_FORCE_CPU_ISA": "AVX512"},
     "MKL, AVX512": {"CT2_USE_MKL": "1", "CT2_FORCE_CPU_ISA": "AVX512"},
 }

@@ -17,6 +17,9 @@ func machineTiers() []tier {
 	var all []tier
 	if hasAVX512VNNI() {
 		avx512Coarse.pairsPay = addsMore()
+		if hasAMX() {
+			all = append(all, tier{AMX, amxS8(), avx512F32})
+		}
 		all = append(all, tier{AVX512VNNI, avx512S8, avx512F32})
 	}
 	if cpu.X86.HasAVXVNNI && cpu.X86.HasAVX2 && cpu.X86.HasFMA {

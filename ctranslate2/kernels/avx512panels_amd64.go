@@ -17,7 +17,7 @@ var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, lines *int
 // blockedAVX512 multiplies the first rows, up to 16, by columns as they are
 // stored, which leaves these packed for the other rows, eight at a time. The
 // products of each block of rows go straight through the epilogue.
-func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
+func blockedAVX512(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	w, a := t.w, t.a
 	if w.N < panelColumns || w.K == 0 {
 		t.direct(c, n0, n1, next, out, ldo)
@@ -27,6 +27,7 @@ func blockedAVX512(t *s8Task, pack []byte, c []int32, n0, n1 int, next uintptr, 
 	if first >= len(columnsS8) {
 		first = (a.Rows-1)%panelRows + panelRows + 1
 	}
+	pack := t.e.packs[thread].Grow(panelBytes(w.K) + linesBytes)
 	lines, panel := ptr(int8s(pack)), ptr(int8s(pack[linesBytes:]))
 	for n := n0; n < n1; n += panelColumns {
 		block := s8Block{t, n0, n1, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
@@ -78,7 +79,8 @@ func (b *s8Block) finish(out []float32, ldo int, c []int32, r, rows int) {
 var noBias [panelColumns]float32
 
 // tileEpilogue turns the products of some rows and a whole panel, columns n..,
-// into out. It reports false where the epilogue is more than it does.
+// into out. It reports false where the epilogue is more than it does, or scales are
+// such as only a damaged model has.
 func (t *s8Task) tileEpilogue(out []float32, ldo int, c []int32, r, rows, n int) bool {
 	ep := &t.ep
 	bias, floor, act := &noBias[0], float32(math.Inf(-1)), ep.Activation
@@ -91,7 +93,7 @@ func (t *s8Task) tileEpilogue(out []float32, ldo int, c []int32, r, rows, n int)
 		ldr = ep.ResidualStride
 		residual = ptr(ep.Residual[r*ldr+n : (r+rows-1)*ldr+n+panelColumns])
 	}
-	if act != None && act != ReLU {
+	if act != None && act != ReLU || !t.plain {
 		return false
 	}
 	if act == ReLU {

@@ -89,9 +89,11 @@ func coarseDepthOf(k int) int { return (k + coarseGroup - 1) / coarseGroup * coa
 // coarsePanels is how many panels n rows fill.
 func coarsePanels(n int) int { return (n + coarseColumns - 1) / coarseColumns }
 
-// boundable reports whether bounds hold for rows of this scale: whatever they are
-// multiplied with stays within float32.
+// boundable reports whether bounds hold for rows of this scale, and quotients can be
+// had of inverses: whatever comes of them is far from the ends of float32.
 func boundable(scale float32) bool { return scale > 1e-12 && scale < 1e12 }
+
+func unboundable(scale float32) bool { return !boundable(scale) }
 
 // CoarsenS8 makes the coarse copy of w, whose products get a bias or nil, in memory
 // of CoarseBytes, aligned to 64. It returns nil if the numbers are not fit for

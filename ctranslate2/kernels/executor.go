@@ -13,6 +13,7 @@ type Executor struct {
 	pool    *pool
 	scratch []memory.Buffer // by thread
 	packs   []memory.Buffer // by thread: packed panels
+	tiles   memory.Buffer   // packed rows
 	s8      s8Task
 	f32     f32Task
 	quant   quantizeTask
@@ -45,6 +46,7 @@ func (e *Executor) eachBuffer(do func(*memory.Buffer)) {
 		do(&e.scratch[i])
 		do(&e.packs[i])
 	}
+	do(&e.tiles)
 	do(&e.f32.memory)
 	do(&e.screen.memory)
 }

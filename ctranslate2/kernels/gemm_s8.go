@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"slices"
 	"sync/atomic"
 	"unsafe"
 )
@@ -12,6 +13,8 @@ type S8Weights struct {
 	Data  []int8    // [N][K], only read
 	Scale []float32 // [N]
 	Comp  []int32   // [N] -128·Σ row: undoes the shift of the activations
+
+	plain bool // boundable scales, all of them
 
 	// Next, if known, are the weights of the product that follows as a rule: while
 	// the last columns of this one are computed, its first are fetched.
@@ -70,10 +73,12 @@ type s8Kernels struct {
 	// products to c [rows][ldc]. next is where the columns lie that the thread
 	// multiplies after these, to prefetch.
 	products func(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr)
+	// prepare lays the rows of a product out as blocked wants them, or is nil.
+	prepare func(t *s8Task)
 	// blocked computes columns n0..n1 of all rows, where there are several, into
 	// out: it reads each column once and hands the products to the epilogue
 	// while they are in the cache. c has room for 2·blockRows rows of products.
-	blocked func(t *s8Task, pack []byte, c []int32, n0, n1 int, next uintptr, out []float32, ldo int)
+	blocked func(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int)
 	// dequantizeRow is dst[j] = float(c[j])·inverse/scale[j] (+ bias[j]), at
 	// least 0 if relu, (+ residual[j]).
 	dequantizeRow func(dst []float32, c []int32, inverse float32, scale, bias, residual []float32, relu bool)
@@ -96,6 +101,9 @@ type s8Task struct {
 	ldd  int
 	sink ColumnSink
 
+	tiles []byte // a, packed by prepare, or nil
+	plain bool   // boundable scales, of rows and of weights
+
 	chunk int
 	next  atomic.Int64
 }
@@ -115,10 +123,14 @@ func (e *Executor) linearS8(dst []float32, ldd int, sink ColumnSink, a *Quantize
 	t := &e.s8
 	t.e, t.a, t.w, t.ep, t.dst, t.ldd, t.sink = e, a, w, ep.orNone(), dst, ldd, sink
 	t.chunk = w.chunk(a.Rows, e.threads)
+	t.plain = w.plain && !slices.ContainsFunc(a.InvScale[:a.Rows], unboundable)
+	if prepare := active.s8.prepare; prepare != nil {
+		prepare(t)
+	}
 	first := min(e.threads, (w.N+t.chunk-1)/t.chunk)
 	t.next.Store(int64(first * t.chunk))
 	e.Parallel(first, t)
-	t.a, t.w, t.ep, t.dst, t.sink = nil, nil, Epilogue{}, nil, nil
+	t.a, t.w, t.ep, t.dst, t.sink, t.tiles = nil, nil, Epilogue{}, nil, nil, nil
 }
 
 // chunkUnit is what all chunks but a last one are multiples of.
@@ -207,7 +219,7 @@ func (t *s8Task) columns(thread, n0, n1 int, next uintptr) {
 		out = out[n0:]
 	}
 	if m > 1 && active.s8.blocked != nil {
-		active.s8.blocked(t, t.e.packs[thread].Grow(panelBytes(t.w.K)+linesBytes), c, n0, n1, next, out, ldo)
+		active.s8.blocked(t, thread, c, n0, n1, next, out, ldo)
 	} else {
 		t.direct(c, n0, n1, next, out, ldo)
 	}
@@ -300,6 +312,7 @@ func (e *Executor) Compensate(all ...*S8Weights) {
 	t := &e.sums
 	for _, w := range all {
 		w.Comp = make([]int32, w.N)
+		w.plain = !slices.ContainsFunc(w.Scale, unboundable)
 		rows := max(1<<20/max(w.K, 1), 1)
 		for n := 0; n < w.N; n += rows {
 			t.pieces = append(t.pieces, rowSumPiece{w, n, min(n+rows, w.N)})

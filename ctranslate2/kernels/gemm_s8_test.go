@@ -59,6 +59,9 @@ func someProducts() []product {
 	for m := 1; m <= 20; m++ {
 		all = append(all, product{m, 45, 70}, product{m, 33, 191}, product{m, 45, 2000 + m})
 	}
+	for _, m := range []int{2, 15, 16, 17, 31, 32, 33, 47, 70} { // whole tiles, and a little less and more
+		all = append(all, product{m, 32, 64}, product{m, 75, 192})
+	}
 	return all
 }
 
@@ -231,6 +234,7 @@ func FuzzLinearS8(f *testing.F) {
 	f.Add(uint64(2), uint8(9), uint8(33), uint16(79), uint8(5))
 	f.Add(uint64(3), uint8(16), uint8(64), uint16(15), uint8(10))
 	f.Add(uint64(4), uint8(31), uint8(3), uint16(2100), uint8(15))
+	f.Add(uint64(5), uint8(20), uint8(80), uint16(127), uint8(14))
 	f.Fuzz(func(t *testing.T, seed uint64, m, n uint8, k uint16, flags uint8) {
 		defer Use("")
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -277,4 +281,46 @@ func anyBytes(r *rand.Rand, n int) []int8 {
 		x[i] = int8(r.Uint32())
 	}
 	return x
+}
+
+// TestQuotients holds what several rows are divided by to division, whatever the
+// scales: near powers of two, where rounding is at its worst, and out of all bounds.
+func TestQuotients(t *testing.T) {
+	mantissas := []uint32{0, 1, 2, 0x3fffff, 0x400000, 0x400001, 0x7ffffd, 0x7ffffe, 0x7fffff}
+	everyISA(t, func(t *testing.T) {
+		r := newRand()
+		const m, n, k = 24, 96, 64
+		e := NewExecutor(1)
+		defer e.Close()
+		for round := range 300 {
+			scale, exponents := make([]float32, n), 20
+			if round%10 == 0 {
+				exponents = 100
+			}
+			for i := range scale {
+				mantissa := mantissas[r.IntN(len(mantissas))]
+				if r.IntN(2) == 0 {
+					mantissa = r.Uint32() >> 9
+				}
+				scale[i] = math.Float32frombits(uint32(127-exponents+r.IntN(2*exponents))<<23 | mantissa)
+			}
+			w := NewS8Weights(anyBytes(r, n*k), n, k, scale)
+			e.Compensate(w)
+			x := randomFloats(r, m*k)
+			for i := range m {
+				row := x[i*k : (i+1)*k]
+				Scale(row, row, math.Float32frombits(uint32(127-exponents+r.IntN(2*exponents))<<23|mantissas[r.IntN(len(mantissas))]))
+			}
+			var q QuantizedRows
+			e.Quantize(&q, x, k, m, k, false)
+			y := make([]float32, m*n)
+			e.LinearS8(y, n, &q, w, nil)
+			for i, got := range y {
+				if want := wantS8(&q, w, &Epilogue{}, i/n, i%n); math.Float32bits(got) != math.Float32bits(want) {
+					t.Fatalf("[%d][%d] is %v, want %v", i/n, i%n, got, want)
+				}
+			}
+			q.Free()
+		}
+	})
 }

@@ -14,10 +14,11 @@ const (
 	AVX2                  // AVX2 and FMA
 	AVXVNNI               // AVX2, FMA and AVX-VNNI
 	AVX512VNNI            // AVX-512 F, BW, DQ, VL and VNNI
+	AMX                   // those of AVX512VNNI and AMX for int8
 	NEON                  // arm64
 )
 
-var isaNames = [...]string{"generic", "avx2", "avxvnni", "avx512vnni", "neon"}
+var isaNames = [...]string{"generic", "avx2", "avxvnni", "avx512vnni", "amx", "neon"}
 
 func (i ISA) String() string { return isaNames[i] }
 

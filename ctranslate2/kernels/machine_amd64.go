@@ -10,9 +10,13 @@ func sumMemory(b []byte) uint64 {
 // peakOperations runs n rounds of independent products in registers and returns
 // how many operations a round has.
 func peakOperations(n int) float64 {
-	if Active() != AVX512VNNI {
-		return 0
+	switch Active() {
+	case AMX:
+		tilePeak(tileConfig(tileLines), n)
+		return 4 * tileLines * tileLines * tileLine * 2 // instructions, products of lines, bytes, a product and a sum
+	case AVX512VNNI:
+		peakS8(n)
+		return 24 * 64 * 2 // instructions, bytes, a product and a sum
 	}
-	peakS8(n)
-	return 24 * 64 * 2 // instructions, bytes, a product and a sum
+	return 0
 }

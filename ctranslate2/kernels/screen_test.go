@@ -257,7 +257,7 @@ func TestPairs(t *testing.T) {
 		defer e.Close()
 		for _, k := range []int{1, 4, 5, 32, 391, 1024, coarseDepth} {
 			c := forms["int8"](NewS8Weights(anyBytes(r, 40*k), 40, k, positive(r, 40))).coarsen(e, nil, plain)
-			for m := 1; m <= 19; m++ {
+			for m := 1; m <= 34; m++ {
 				task := screenTask{c: c, lds: c.depth + 64, signed: anyBytes(r, m*(c.depth+64)), rows: make([]screenRow, m)}
 				for i := range task.signed {
 					task.signed[i] = min(task.signed[i], pairMost)

@@ -129,6 +129,21 @@ func columnsS8_16(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel
 func panelS8(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, out uintptr, ldo int)
 
 //go:noescape
+func tileProducts_1(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, groups int)
+
+//go:noescape
+func coarseTiles_1(config *byte, a *int8, lda int, panel *byte, n int, lines *byte, c *int32, ldc int)
+
+//go:noescape
+func tileProducts_2(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, groups int)
+
+//go:noescape
+func coarseTiles_2(config *byte, a *int8, lda int, panel *byte, n int, lines *byte, c *int32, ldc int)
+
+//go:noescape
+func tilePeak(config *byte, n int)
+
+//go:noescape
 func absMaxF32(x *float32, n int) float32
 
 //go:noescape

@@ -27,6 +27,11 @@ func main() {
 		columnsS8(m)
 	}
 	panelS8()
+	for m := 1; m <= 2; m++ {
+		tileProducts(m)
+		coarseTiles(m)
+	}
+	tilePeak()
 	quantize()
 	dequantize()
 	dequantizeTile()

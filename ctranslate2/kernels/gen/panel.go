@@ -24,7 +24,7 @@ func pack16() {
 	SHRQ(imm(6), n)
 	JZ(label(name + "_tail"))
 	Label(name + "_loop")
-	out := transpose16(bs, nil)
+	out := transpose16(bs.row, nil)
 	for g := 0; g < 16; g += 4 {
 		VMOVDQU32(out[g], mem{Base: dst})
 		VMOVDQU32(out[g+1], mem{Base: dst, Index: step, Scale: 1})
@@ -39,7 +39,7 @@ func pack16() {
 	ANDQ(imm(63), k)
 	JZ(label(name + "_done"))
 	mask := lowMask(k)
-	for _, v := range transpose16(bs, &mask) {
+	for _, v := range transpose16(bs.row, &mask) {
 		VMOVDQU32(v, mem{Base: dst})
 		ADDQ(step, dst)
 		SUBQ(imm(4), k)
@@ -51,14 +51,14 @@ func pack16() {
 }
 
 // transpose16 loads 64 bytes of 16 rows and transposes them as 16×16 dwords.
-func transpose16(bs rows, mask *reg.OpmaskVirtual) []reg.VecVirtual {
+func transpose16(row func(i int) mem, mask *reg.OpmaskVirtual) []reg.VecVirtual {
 	r := make([]reg.VecVirtual, 16)
 	for i := range r {
 		r[i] = ZMM()
 		if mask != nil {
-			VMOVDQU8_Z(bs.row(i), *mask, r[i])
+			VMOVDQU8_Z(row(i), *mask, r[i])
 		} else {
-			VMOVDQU8(bs.row(i), r[i])
+			VMOVDQU8(row(i), r[i])
 		}
 	}
 	for i := 0; i < 16; i += 2 { // pairs of rows

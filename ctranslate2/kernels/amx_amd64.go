@@ -1,0 +1,153 @@
+package kernels
+
+import "unsafe"
+
+// Kernels for AMX, Intel's matrix unit: a tile register holds 16 lines of 64 bytes,
+// and one instruction adds the products of two tiles to a third, sixteen times as
+// many as one of AVX-512 VNNI. All else is AVX-512's.
+//
+// Weights are loaded as they are stored, 16 rows at 64 of k at a time, as the first
+// operand. So it is the activations that are packed, once for each product.
+
+const (
+	tileLines = 16 // lines of a tile
+	tileLine  = 64 // bytes of a line
+)
+
+// tileConfigs are the shapes of the tile registers where the last block of the first
+// operand has so many rows: the registers are two sums for each of two such blocks,
+// the two blocks, and two of the second operand.
+var tileConfigs = func() (all [tileLines + 1]struct {
+	palette, start uint8
+	_              [14]byte
+	bytes          [16]uint16 // of a line
+	rows           [16]uint8
+}) {
+	for last := range all {
+		c := &all[last]
+		c.palette = 1
+		for t := range 8 {
+			c.bytes[t], c.rows[t] = tileLine, tileLines
+		}
+		for _, t := range []int{2, 3, 5} {
+			c.rows[t] = uint8(last)
+		}
+	}
+	return all
+}()
+
+// tileConfig is the configuration for a last block of some rows.
+func tileConfig(rows int) *byte { return (*byte)(unsafe.Pointer(&tileConfigs[rows])) }
+
+// amxS8 are AVX-512's kernels but for products of several rows.
+func amxS8() s8Kernels {
+	k, coarse := avx512S8, avx512Coarse
+	k.prepare, k.blocked = prepareAMX, blockedAMX
+	coarse.dots, coarse.pairsPay = coarseDotsAMX, false
+	k.coarse = &coarse
+	return k
+}
+
+// tilePackTask packs the rows of a product in tiles.
+type tilePackTask s8Task
+
+// prepareAMX packs the rows of a product in blocks of 16, [K/64][16][64] bytes each:
+// of four of k in turn those of all rows. Rows that there are not are any.
+func prepareAMX(t *s8Task) {
+	w, m := t.w, t.a.Rows
+	t.tiles = nil
+	if m < 2 || w.N < panelColumns || w.K%tileLine != 0 || w.K == 0 {
+		return
+	}
+	blocks := (m + tileLines - 1) / tileLines
+	t.tiles = t.e.tiles.Grow((blocks + 1) * tileLines * w.K)
+	t.e.Parallel(blocks, (*tilePackTask)(t))
+}
+
+// Do packs block i. Where it would be less than 16 rows it ends with the last row, if
+// there are as many, or else the rows are copied to where 16 of them can be read.
+func (p *tilePackTask) Do(_, i int) {
+	a, size := p.a, tileLines*p.w.K
+	dst := p.tiles[i*size : (i+1)*size]
+	rows, stride := a.Data, a.Stride
+	if a.Rows < tileLines {
+		rows, stride = p.tiles[size:], p.w.K
+		for r := range a.Rows {
+			copy(rows[r*stride:(r+1)*stride], a.Data[r*a.Stride:])
+		}
+	} else {
+		rows = rows[p.firstRow(i)*stride:]
+	}
+	packS8(ptr(int8s(rows)), stride, p.w.K, ptr(int8s(dst)), tileLine)
+}
+
+// firstRow is the first row of block i.
+func (p *tilePackTask) firstRow(i int) int { return max(min(i*tileLines, p.a.Rows-tileLines), 0) }
+
+// tileProducts by blocks of rows.
+var tileProducts = [...]func(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, groups int){
+	1: tileProducts_1, tileProducts_2,
+}
+
+// blockedAMX multiplies panels of columns by two blocks of rows at a time.
+func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
+	if t.tiles == nil {
+		blockedAVX512(t, thread, c, n0, n1, next, out, ldo)
+		return
+	}
+	const products = 2 * tileLines * panelColumns
+	room := int32s(t.e.packs[thread].Grow(2 * 4 * products))
+	for n := n0; n < n1; n += panelColumns {
+		b := s8Block{t, n0, n1, n, min(n, t.w.N-panelColumns), min(panelColumns, n1-n)}
+		b.tiles(room[:products], room[products:], next, out, ldo)
+	}
+}
+
+// tiles multiplies the panel by all rows, with room for the products of two blocks
+// of them, transposed and not. Meanwhile it fetches the panel that follows.
+func (b *s8Block) tiles(transposed, c []int32, next uintptr, out []float32, ldo int) {
+	w, m := b.t.w, b.t.a.Rows
+	blocks, size, steps := (m+tileLines-1)/tileLines, tileLines*w.K, w.K/tileLine
+	calls := (blocks + 1) / 2
+	groups := (panelColumns/4 + calls - 1) / calls // of four lines, for each step of each call
+	ahead := w.ahead(b.n+panelColumns, b.n1, next)
+	for i := 0; i < blocks; i += 2 {
+		both := min(2, blocks-i)
+		tileProducts[both](tileConfig(tileLines), &w.Data[b.p*w.K], w.K, &b.t.tiles[i*size], size, steps, ptr(transposed), ptr(c), &w.Comp[b.p], ahead, groups)
+		ahead += uintptr(groups * 4 * tileLine * steps)
+		b.finishTiles(out, ldo, c, i, both)
+	}
+}
+
+// finishTiles passes the products c of some blocks of rows through the epilogue, each
+// row once: blocks may overlap.
+func (b *s8Block) finishTiles(out []float32, ldo int, c []int32, block, blocks int) {
+	m := b.t.a.Rows
+	for i := block; i < block+blocks; i++ {
+		r := i * tileLines
+		skip := r - (*tilePackTask)(b.t).firstRow(i)
+		b.finish(out, ldo, c[((i-block)*tileLines+skip)*panelColumns:], r, min(tileLines, m-r))
+	}
+}
+
+// coarseTiles by blocks of rows.
+var coarseTiles = [...]func(config *byte, a *int8, lda int, panel *byte, n int, lines *byte, c *int32, ldc int){
+	1: coarseTiles_1, coarseTiles_2,
+}
+
+// tileCoarseRows is the least number of rows for which reading levels is not all.
+const tileCoarseRows = 5
+
+func coarseDotsAMX(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth int) {
+	if m < tileCoarseRows || depth%tileLine != 0 {
+		coarseDotsAVX512(c, ldc, a, lda, m, panel, depth)
+		return
+	}
+	var room [4*tileLines*tileLine + tileLine - 1]byte
+	lines := &room[-uintptr(unsafe.Pointer(&room[0]))%tileLine]
+	for r := 0; r < m; r += 2 * tileLines {
+		rows := min(m-r, 2*tileLines)
+		blocks := (rows + tileLines - 1) / tileLines
+		coarseTiles[blocks](tileConfig((rows-1)%tileLines+1), &a[r*lda], lda, ptr(panel), depth/tileLine, lines, &c[r*ldc], 4*ldc)
+	}
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Neither avo nor Go's assembler knows AMX, so its instructions are written as
+// bytes, with registers that are fixed. Source of the encodings: Intel, "Architecture
+// Instruction Set Extensions Programming Reference", chapter 3.
+
+// tile is one of the eight tile registers.
+type tile int
+
+// prefixes of VEX instructions.
+const (
+	vexNone = iota
+	vex66
+	vexF3
+	vexF2
+)
+
+// vex emits an instruction of the map 0F38, without W and L. r, x and b are the
+// fourth bits of the registers in the bytes that follow the opcode.
+func vex(prefix, opcode, vvvv int, r, x, b int, inputs []operand.Op, rest ...int) {
+	bytes := append([]int{0xc4, (1-r)<<7 | (1-x)<<6 | (1-b)<<5 | 2, (15-vvvv)<<3 | prefix, opcode}, rest...)
+	for i, v := range bytes {
+		in := &ir.Instruction{Opcode: "BYTE", Operands: []operand.Op{operand.U8(uint8(v))}}
+		if i == 0 {
+			in.Inputs = inputs
+		}
+		Instruction(in)
+	}
+}
+
+func number(r reg.Register) int { return int(r.(reg.Physical).PhysicalIndex()) }
+
+// tileMemory emits an instruction on a tile and rows at base, stride apart.
+func tileMemory(prefix int, t tile, base, stride reg.Register) {
+	b, x := number(base), number(stride)
+	if b&7 == 5 || x == 4 {
+		panic("the encoding of these registers is another")
+	}
+	vex(prefix, 0x4b, 0, 0, x>>3, b>>3, []operand.Op{base, stride}, int(t)<<3|4, x&7<<3|b&7)
+}
+
+func tileLoad(base, stride reg.Register, t tile)  { tileMemory(vexF2, t, base, stride) }
+func tileStore(t tile, base, stride reg.Register) { tileMemory(vexF3, t, base, stride) }
+
+func tileZero(tiles ...tile) {
+	for _, t := range tiles {
+		vex(vexF2, 0x49, 0, 0, 0, 0, nil, 0xc0|int(t)<<3)
+	}
+}
+
+// tileDot adds the products of a's signed bytes and b's unsigned ones to c.
+func tileDot(a, b, c tile) { vex(vexF3, 0x5e, int(b), 0, 0, 0, nil, 0xc0|int(c)<<3|int(a)) }
+
+func tileConfigure(config reg.Register) {
+	vex(vexNone, 0x49, 0, 0, 0, number(config)>>3, []operand.Op{config}, number(config)&7)
+}
+
+func tileRelease() { vex(vexNone, 0x49, 0, 0, 0, 0, nil, 0xc0) }
+
+// into loads a parameter into a fixed register.
+func into(r reg.GPPhysical, name string) reg.GPPhysical {
+	MOVQ(param(name), r)
+	return r
+}
+
+// tileProducts generates c[16·blocks][32] = Σ x[i][k]·w[j][k] + add[j] for 32 rows
+// of weights as they are stored and one or two blocks of 16 rows of bytes, each
+// packed in tiles: 64·n of k, in groups of four. The weights are the first operand,
+// so that they need no packing; the products come out transposed, to products
+// [32][16·blocks], and are transposed back. Meanwhile it fetches, for each 64 of k,
+// groups times four lines at pf.
+func tileProducts(blocks int) {
+	name := fmt.Sprintf("tileProducts_%d", blocks)
+	TEXT(name, NOSPLIT, "func(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, groups int)")
+	Pragma("noescape")
+	tileConfigure(into(reg.RAX, "config"))
+	w0, ldw, x0, line := into(reg.RDI, "w"), into(reg.RSI, "ldw"), into(reg.R8, "x"), reg.R11
+	w1, x1 := reg.RDX, reg.R9
+	MOVQ(ldw, w1)
+	SHLQ(imm(4), w1)
+	ADDQ(w0, w1)
+	if blocks > 1 {
+		MOVQ(x0, x1)
+		ADDQ(param("ldx"), x1)
+	}
+	MOVQ(operand.I32(64), line)
+	sums := []tile{0, 1, 2, 3}[:2*blocks] // of weights i and block j: blocks·i + j
+	tileZero(sums...)
+	n, pf := gp("n"), gp("pf")
+	Label(name + "_loop")
+	tileLoad(x0, line, 6)
+	tileLoad(w0, ldw, 4)
+	tileDot(4, 6, sums[0])
+	if blocks > 1 {
+		tileLoad(x1, line, 7)
+		tileDot(4, 7, sums[1])
+	}
+	tileLoad(w1, ldw, 5)
+	tileDot(5, 6, sums[blocks])
+	if blocks > 1 {
+		tileDot(5, 7, sums[3])
+	}
+	fetchLines(name, pf)
+	ADDQ(imm(64), w0)
+	ADDQ(imm(64), w1)
+	ADDQ(operand.I32(1024), x0)
+	if blocks > 1 {
+		ADDQ(operand.I32(1024), x1)
+	}
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	out, ldo := into(reg.RCX, "products"), line
+	MOVQ(operand.I32(64*blocks), ldo)
+	for i := range sums {
+		base := reg.RDI
+		LEAQ(mem{Base: out, Disp: 1024*blocks*(i/blocks) + 64*(i%blocks)}, base)
+		tileStore(sums[i], base, ldo)
+	}
+	tileRelease()
+	products, c, add := gp("products"), gp("c"), gp("add")
+	for i := range sums {
+		untile(products, c, add, blocks, i/blocks, i%blocks)
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// fetchLines fetches some groups of four lines.
+func fetchLines(name string, pf reg.GPVirtual) {
+	groups := gp("groups")
+	TESTQ(groups, groups)
+	JZ(label(name + "_fetched"))
+	Label(name + "_fetch")
+	for i := 0; i < 4; i++ {
+		PREFETCHT1(mem{Base: pf, Disp: 64 * i})
+	}
+	ADDQ(operand.I32(256), pf)
+	DECQ(groups)
+	JNZ(label(name + "_fetch"))
+	Label(name + "_fetched")
+}
+
+// untile transposes the products of 16 weights and a block of rows back.
+func untile(products, c, add reg.GPVirtual, blocks, weights, block int) {
+	sum := ZMM()
+	VMOVDQU32(mem{Base: add, Disp: 64 * weights}, sum)
+	from := mem{Base: products, Disp: 1024*blocks*weights + 64*block}
+	for r, v := range transpose16(func(i int) mem { return at(from, 64*blocks*i) }, nil) {
+		VPADDD(sum, v, v)
+		VMOVDQU32(v, mem{Base: c, Disp: 128*(16*block+r) + 64*weights})
+	}
+}
+
+// coarseTiles generates c[i][j] = Σ a[i][k]·h[j][k] for signed rows and the levels h
+// of 32 columns: 64·n of k. The configuration says how many rows there are: of two
+// blocks how many the second has. It unpacks levels to lines, [2][2][16][64] bytes
+// that are aligned, one block of 64 of k ahead. Panels are expected to lie one
+// behind the other.
+func coarseTiles(blocks int) {
+	name := fmt.Sprintf("coarseTiles_%d", blocks)
+	TEXT(name, NOSPLIT, "func(config *byte, a *int8, lda int, panel *byte, n int, lines *byte, c *int32, ldc int)")
+	Pragma("noescape")
+	tileConfigure(into(reg.RAX, "config"))
+	a1, lda, line := into(reg.RDI, "a"), into(reg.RSI, "lda"), reg.R11
+	a0, sums := reg.RDX, []tile{2, 3} // the last block is the one that may have fewer rows
+	if blocks > 1 {
+		MOVQ(a1, a0)
+		MOVQ(lda, a1)
+		SHLQ(imm(4), a1)
+		ADDQ(a0, a1)
+		sums = []tile{0, 1, 2, 3}
+	}
+	tileZero(sums...)
+	MOVQ(operand.I32(64), line)
+	low, high, ahead := into(reg.R8, "lines"), reg.R9, reg.R10
+	panel, n, mask := gp("panel"), gp("n"), constant(0x0f0f0f0f)
+	LEAQ(mem{Base: low, Disp: 2048}, ahead)
+	unpackLevels(panel, low, mask)
+	DECQ(n)
+	JZ(label(name + "_last"))
+	step := func(more bool) {
+		LEAQ(mem{Base: low, Disp: 1024}, high)
+		tileLoad(low, line, 6)
+		tileLoad(high, line, 7)
+		if more {
+			unpackLevels(panel, ahead, mask)
+		}
+		if blocks > 1 {
+			tileLoad(a0, lda, 4)
+			tileDot(4, 6, 0)
+			tileDot(4, 7, 1)
+			ADDQ(imm(64), a0)
+		}
+		tileLoad(a1, lda, 5)
+		tileDot(5, 6, 2)
+		tileDot(5, 7, 3)
+		ADDQ(imm(64), a1)
+	}
+	Label(name + "_loop")
+	step(true)
+	XCHGQ(ahead, low)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	Label(name + "_last")
+	step(false)
+	out, ldc, right := into(reg.RCX, "c"), into(reg.RSI, "ldc"), reg.RDI
+	for i := 0; i < blocks; i++ {
+		LEAQ(mem{Base: out, Disp: 64}, right)
+		tileStore(sums[2*i], out, ldc)
+		tileStore(sums[2*i+1], right, ldc)
+		if i < blocks-1 {
+			MOVQ(ldc, right)
+			SHLQ(imm(4), right)
+			ADDQ(right, out)
+		}
+	}
+	tileRelease()
+	VZEROUPPER()
+	RET()
+}
+
+// unpackLevels writes 64 of k of a panel's levels to a block of lines, and moves on.
+func unpackLevels(panel reg.GPVirtual, lines reg.Register, mask reg.VecVirtual) {
+	for u := 0; u < 16; u++ {
+		l, h := levelsOf(panel, u, mask)
+		PREFETCHT1(mem{Base: panel, Disp: 64*u + streamAhead})
+		VMOVDQA64(l, mem{Base: lines, Disp: 64 * u})
+		VMOVDQA64(h, mem{Base: lines, Disp: 1024 + 64*u})
+	}
+	ADDQ(operand.I32(1024), panel)
+}
+
+// tilePeak generates n rounds of four products of tiles.
+func tilePeak() {
+	TEXT("tilePeak", NOSPLIT, "func(config *byte, n int)")
+	Pragma("noescape")
+	tileConfigure(into(reg.RAX, "config"))
+	tileZero(0, 1, 2, 3, 4, 5, 6, 7)
+	n := gp("n")
+	Label("tilePeak_loop")
+	for i := tile(0); i < 4; i++ {
+		tileDot(4+i/2, 6+i%2, i)
+	}
+	DECQ(n)
+	JNZ(label("tilePeak_loop"))
+	tileRelease()
+	RET()
+}
