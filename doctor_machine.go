@@ -27,8 +27,8 @@ func cpuFeatures() string {
 	}{
 		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"AVX-VNNI", cpu.X86.HasAVXVNNI},
 		{"AVX-512 F/BW/DQ/VL", cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL},
-		{"AVX-512 VNNI", cpu.X86.HasAVX512VNNI}, {"NEON", cpu.ARM64.HasASIMD || runtime.GOARCH == "arm64"},
-		{"dot product", cpu.ARM64.HasASIMDDP}, {"I8MM", cpu.ARM64.HasI8MM},
+		{"AVX-512 VNNI", cpu.X86.HasAVX512VNNI}, {"AMX", cpu.X86.HasAMXTile && cpu.X86.HasAMXInt8},
+		{"NEON", cpu.ARM64.HasASIMD || runtime.GOARCH == "arm64"}, {"dot product", cpu.ARM64.HasASIMDDP}, {"I8MM", cpu.ARM64.HasI8MM},
 	} {
 		if feature.has {
 			has = append(has, feature.name)

@@ -52,7 +52,7 @@ type Config struct {
 	ModelDir     string `env:"MODEL_DIR" doc:"Folder of models to serve in place of the Hub's or the demo's."`
 	ComputeType  string `env:"COMPUTE_TYPE" envDefault:"default" oneof:"default auto int8 int8_float32 int8_float16 int8_bfloat16 int16 float16 bfloat16 float32" doc:"Numeric type to compute in."`
 	IntraThreads int    `env:"INTRA_THREADS" envDefault:"0" min:"0" max:"1024" doc:"Threads of the runtime; 0 follows the cgroup's CPU limit."`
-	CPUISA       string `env:"CPU_ISA" doc:"Force one kernel tier: avx512vnni, avxvnni, avx2, neon or generic; empty picks the best that the machine has."`
+	CPUISA       string `env:"CPU_ISA" doc:"Force one kernel tier: amx, avx512vnni, avxvnni, avx2, neon or generic; empty picks the best that the machine has."`
 
 	ModelRepo          string        `env:"MODEL_REPO" envDefault:"sematech/sema-utils" doc:"Hub repository to serve from."`
 	ModelRevision      string        `env:"MODEL_REVISION" envDefault:"main" doc:"Branch, tag or commit of the repository."`
