@@ -131,6 +131,17 @@ func levelsOf(panel reg.Register, u int, low reg.VecVirtual) (l, h reg.VecVirtua
 	return l, h
 }
 
+// fetchLevels fetches the line of a panel that products of mr rows will need. The
+// fewer rows, the faster they come to it; but for few rows processors foresee most of
+// what is read, and requests far ahead only take turns of theirs.
+func fetchLevels(panel reg.Register, u, mr int) {
+	if mr < 4 {
+		PREFETCHT1(mem{Base: panel, Disp: 64*u + 512})
+	} else {
+		PREFETCHT0(mem{Base: panel, Disp: 64*u + 2048})
+	}
+}
+
 // coarseDots generates c[i][j] = Σ a[i][k]·h[j][k] for mr rows of 8·n signed bytes
 // and the levels h of 32 columns: 64 bytes for each four of k, as coarseMerge
 // writes them. Panels are expected to lie one behind the other.
@@ -146,7 +157,7 @@ func coarseDots(mr int) {
 	Label(name + "_loop")
 	for u, sums := range [][]reg.VecVirtual{acc, odd} {
 		l, h := levelsOf(panel, u, low)
-		PREFETCHT1(mem{Base: panel, Disp: 64*u + streamAhead})
+		fetchLevels(panel, u, mr)
 		for i := 0; i < mr; i++ {
 			x := ZMM()
 			VPBROADCASTD(at(as.row(i), 4*u), x)

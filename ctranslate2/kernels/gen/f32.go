@@ -493,7 +493,7 @@ func machine() {
 	JZ(label("readMemory_done"))
 	Label("readMemory_loop")
 	for i := 0; i < 16; i++ {
-		PREFETCHT0(mem{Base: p, Disp: 64*i + 4096})
+		PREFETCHT1(mem{Base: p, Disp: 64*i + streamAhead})
 		VPADDQ(mem{Base: p, Disp: 64 * i}, acc[i%8], acc[i%8])
 	}
 	ADDQ(operand.I32(1024), p)
