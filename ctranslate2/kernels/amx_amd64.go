@@ -3,8 +3,8 @@ package kernels
 import "unsafe"
 
 // Kernels for AMX, Intel's matrix unit: a tile register holds 16 lines of 64 bytes,
-// and one instruction adds the products of two tiles to a third, sixteen times as
-// many as one of AVX-512 VNNI. All else is AVX-512's.
+// and one instruction adds the products of two tiles to a third, in a cycle eight
+// times as many as AVX-512 VNNI does. All else is AVX-512's.
 //
 // Weights are loaded as they are stored, 16 rows at 64 of k at a time, as the first
 // operand. So it is the activations that are packed, once for each product.
@@ -60,12 +60,12 @@ func prepareAMX(t *s8Task) {
 		return
 	}
 	blocks := (m + tileLines - 1) / tileLines
-	t.tiles = t.e.tiles.Grow((blocks + 1) * tileLines * w.K)
+	t.tiles = t.e.tiles.Grow(max(blocks, 2) * tileLines * w.K)
 	t.e.Parallel(blocks, (*tilePackTask)(t))
 }
 
 // Do packs block i. Where it would be less than 16 rows it ends with the last row, if
-// there are as many, or else the rows are copied to where 16 of them can be read.
+// there are as many, or else the rows are copied behind it, to be read as 16.
 func (p *tilePackTask) Do(_, i int) {
 	a, size := p.a, tileLines*p.w.K
 	dst := p.tiles[i*size : (i+1)*size]
@@ -76,13 +76,13 @@ func (p *tilePackTask) Do(_, i int) {
 			copy(rows[r*stride:(r+1)*stride], a.Data[r*a.Stride:])
 		}
 	} else {
-		rows = rows[p.firstRow(i)*stride:]
+		rows = rows[tileRow(i, a.Rows)*stride:]
 	}
 	packS8(ptr(int8s(rows)), stride, p.w.K, ptr(int8s(dst)), tileLine)
 }
 
-// firstRow is the first row of block i.
-func (p *tilePackTask) firstRow(i int) int { return max(min(i*tileLines, p.a.Rows-tileLines), 0) }
+// tileRow is the first row of block i of m rows.
+func tileRow(i, m int) int { return max(min(i*tileLines, m-tileLines), 0) }
 
 // tileProducts by blocks of rows.
 var tileProducts = [...]func(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, groups int){
@@ -109,12 +109,13 @@ func (b *s8Block) tiles(transposed, c []int32, next uintptr, out []float32, ldo 
 	w, m := b.t.w, b.t.a.Rows
 	blocks, size, steps := (m+tileLines-1)/tileLines, tileLines*w.K, w.K/tileLine
 	calls := (blocks + 1) / 2
-	groups := (panelColumns/4 + calls - 1) / calls // of four lines, for each step of each call
+	fetch := panelColumns / 4 // groups of four lines for each step, shared by the calls
 	ahead := w.ahead(b.n+panelColumns, b.n1, next)
 	for i := 0; i < blocks; i += 2 {
-		both := min(2, blocks-i)
+		both, groups := min(2, blocks-i), min((panelColumns/4+calls-1)/calls, fetch)
 		tileProducts[both](tileConfig(tileLines), &w.Data[b.p*w.K], w.K, &b.t.tiles[i*size], size, steps, ptr(transposed), ptr(c), &w.Comp[b.p], ahead, groups)
 		ahead += uintptr(groups * 4 * tileLine * steps)
+		fetch -= groups
 		b.finishTiles(out, ldo, c, i, both)
 	}
 }
@@ -125,13 +126,13 @@ func (b *s8Block) finishTiles(out []float32, ldo int, c []int32, block, blocks i
 	m := b.t.a.Rows
 	for i := block; i < block+blocks; i++ {
 		r := i * tileLines
-		skip := r - (*tilePackTask)(b.t).firstRow(i)
+		skip := r - tileRow(i, m)
 		b.finish(out, ldo, c[((i-block)*tileLines+skip)*panelColumns:], r, min(tileLines, m-r))
 	}
 }
 
 // coarseTiles by blocks of rows.
-var coarseTiles = [...]func(config *byte, a *int8, lda int, panel *byte, n int, lines *byte, c *int32, ldc int){
+var coarseTiles = [...]func(config *byte, a *int8, lda int, panel *byte, n int, c *int32, ldc int){
 	1: coarseTiles_1, coarseTiles_2,
 }
 
@@ -143,11 +144,9 @@ func coarseDotsAMX(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth
 		coarseDotsAVX512(c, ldc, a, lda, m, panel, depth)
 		return
 	}
-	var room [4*tileLines*tileLine + tileLine - 1]byte
-	lines := &room[-uintptr(unsafe.Pointer(&room[0]))%tileLine]
 	for r := 0; r < m; r += 2 * tileLines {
 		rows := min(m-r, 2*tileLines)
 		blocks := (rows + tileLines - 1) / tileLines
-		coarseTiles[blocks](tileConfig((rows-1)%tileLines+1), &a[r*lda], lda, ptr(panel), depth/tileLine, lines, &c[r*ldc], 4*ldc)
+		coarseTiles[blocks](tileConfig((rows-1)%tileLines+1), &a[r*lda], lda, ptr(panel), depth/tileLine, &c[r*ldc], 4*ldc)
 	}
 }

@@ -77,7 +77,8 @@ type s8Kernels struct {
 	prepare func(t *s8Task)
 	// blocked computes columns n0..n1 of all rows, where there are several, into
 	// out: it reads each column once and hands the products to the epilogue
-	// while they are in the cache. c has room for 2·blockRows rows of products.
+	// while they are in the cache. c has room for 2·blockRows rows of products, if it
+	// wants it.
 	blocked func(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int)
 	// dequantizeRow is dst[j] = float(c[j])·inverse/scale[j] (+ bias[j]), at
 	// least 0 if relu, (+ residual[j]).

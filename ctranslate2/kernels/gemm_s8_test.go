@@ -146,49 +146,54 @@ func (c *collector) Columns(_, n0, n1 int, tile []float32, ldt int) {
 
 func TestSinksAndBatches(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
-		r := rand.New(rand.NewPCG(3, 4))
-		const n, k, m = 1500, 200, 21
-		w8 := NewS8Weights(randomBytes(r, n*k), n, k, positive(r, n))
-		w32 := &F32Weights{N: n, K: k, Data: randomFloats(r, n*k)}
-		x := randomFloats(r, m*k)
-		e := NewExecutor(2)
-		defer e.Close()
-		e.Compensate(w8)
-		run := map[string]func(dst []float32, x []float32, m int, sink bool){
-			"int8": func(dst, x []float32, m int, sink bool) {
-				var q QuantizedRows
-				defer q.Free()
-				e.Quantize(&q, x, k, m, k, false)
-				if sink {
-					e.LinearS8To(&collector{dst, n}, &q, w8, nil)
-				} else {
-					e.LinearS8(dst, n, &q, w8, nil)
-				}
-			},
-			"float32": func(dst, x []float32, m int, sink bool) {
-				if sink {
-					e.LinearF32To(&collector{dst, n}, x, k, m, w32, nil)
-				} else {
-					e.LinearF32(dst, n, x, k, m, w32, nil)
-				}
-			},
-		}
-		for name, f := range run {
-			all, sunk := make([]float32, m*n), make([]float32, m*n)
-			f(all, x, m, false)
-			f(sunk, x, m, true)
-			if !slices.Equal(all, sunk) {
-				t.Errorf("%s: a sink is given other values than a destination", name)
-			}
-			for _, batch := range []int{1, 2, 3, 5, 8} {
-				part := make([]float32, batch*n)
-				f(part, x[7*k:], batch, false)
-				if !slices.Equal(part, all[7*n:(7+batch)*n]) {
-					t.Errorf("%s: rows differ between batches of %d and %d", name, batch, m)
-				}
-			}
+		for _, k := range []int{200, 192} {
+			testSinksAndBatches(t, 1500, k, 21)
 		}
 	})
+}
+
+func testSinksAndBatches(t *testing.T, n, k, m int) {
+	r := rand.New(rand.NewPCG(3, 4))
+	w8 := NewS8Weights(randomBytes(r, n*k), n, k, positive(r, n))
+	w32 := &F32Weights{N: n, K: k, Data: randomFloats(r, n*k)}
+	x := randomFloats(r, m*k)
+	e := NewExecutor(2)
+	defer e.Close()
+	e.Compensate(w8)
+	run := map[string]func(dst []float32, x []float32, m int, sink bool){
+		"int8": func(dst, x []float32, m int, sink bool) {
+			var q QuantizedRows
+			defer q.Free()
+			e.Quantize(&q, x, k, m, k, false)
+			if sink {
+				e.LinearS8To(&collector{dst, n}, &q, w8, nil)
+			} else {
+				e.LinearS8(dst, n, &q, w8, nil)
+			}
+		},
+		"float32": func(dst, x []float32, m int, sink bool) {
+			if sink {
+				e.LinearF32To(&collector{dst, n}, x, k, m, w32, nil)
+			} else {
+				e.LinearF32(dst, n, x, k, m, w32, nil)
+			}
+		},
+	}
+	for name, f := range run {
+		all, sunk := make([]float32, m*n), make([]float32, m*n)
+		f(all, x, m, false)
+		f(sunk, x, m, true)
+		if !slices.Equal(all, sunk) {
+			t.Errorf("%s: a sink is given other values than a destination", name)
+		}
+		for _, batch := range []int{1, 2, 3, 5, 8} {
+			part := make([]float32, batch*n)
+			f(part, x[7*k:], batch, false)
+			if !slices.Equal(part, all[7*n:(7+batch)*n]) {
+				t.Errorf("%s: rows differ between batches of %d and %d", name, batch, m)
+			}
+		}
+	}
 }
 
 func TestQuantize(t *testing.T) {
@@ -321,6 +326,37 @@ func TestQuotients(t *testing.T) {
 				}
 			}
 			q.Free()
+		}
+	})
+}
+
+// TestProductsAllocateNothing once they have what memory they need.
+func TestProductsAllocateNothing(t *testing.T) {
+	everyISA(t, func(t *testing.T) {
+		const n, k = 300, 128
+		r, best := newRand(), make([]Candidate, 32)
+		e := NewExecutor(1)
+		defer e.Close()
+		w := trained(r, n, k, 0)
+		e.Compensate(w)
+		var c *CoarseWeights
+		if active.s8.coarse != nil {
+			c = e.CoarsenS8(w, nil, plain(CoarseBytes(n, k)))
+		}
+		for _, m := range []int{1, 4, 5, 16, 32} {
+			var x []float32
+			for i := range m {
+				x = append(x, towards(r, w, i, 3)...)
+			}
+			rows, y := screenRows(t, e, x, m, k), make([]float32, m*n)
+			if allocs := testing.AllocsPerRun(10, func() {
+				e.LinearS8(y, n, rows.QuantizedRows, w, nil)
+				if c != nil {
+					e.LinearArgMax(best[:m], rows, c, nil)
+				}
+			}); allocs > 0 {
+				t.Errorf("%d rows: %v allocations", m, allocs)
+			}
 		}
 	})
 }

@@ -12458,9 +12458,9 @@ tileProducts_1_fetched:
 	VZEROUPPER
 	RET
 
-// func coarseTiles_1(config *byte, a *int8, lda int, panel *byte, n int, lines *byte, c *int32, ldc int)
+// func coarseTiles_1(config *byte, a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·coarseTiles_1(SB), NOSPLIT, $0-64
+TEXT ·coarseTiles_1(SB), $4160-56
 	MOVQ         config+0(FP), AX
 	BYTE         $0xc4
 	BYTE         $0xe2
@@ -12480,7 +12480,8 @@ TEXT ·coarseTiles_1(SB), NOSPLIT, $0-64
 	BYTE         $0x49
 	BYTE         $0xd8
 	MOVQ         $+64, R11
-	MOVQ         lines+40(FP), R8
+	LEAQ         63(SP), R8
+	ANDQ         $-64, R8
 	MOVQ         panel+24(FP), AX
 	MOVQ         n+32(FP), CX
 	MOVL         $0x0f0f0f0f, DX
@@ -12781,8 +12782,8 @@ coarseTiles_1_last:
 	BYTE $0x5e
 	BYTE $0xdd
 	ADDQ $0x40, DI
-	MOVQ c+48(FP), CX
-	MOVQ ldc+56(FP), SI
+	MOVQ c+40(FP), CX
+	MOVQ ldc+48(FP), SI
 	LEAQ 64(CX), DI
 	BYTE $0xc4
 	BYTE $0xe2
@@ -13403,9 +13404,9 @@ tileProducts_2_fetched:
 	VZEROUPPER
 	RET
 
-// func coarseTiles_2(config *byte, a *int8, lda int, panel *byte, n int, lines *byte, c *int32, ldc int)
+// func coarseTiles_2(config *byte, a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·coarseTiles_2(SB), NOSPLIT, $0-64
+TEXT ·coarseTiles_2(SB), $4160-56
 	MOVQ         config+0(FP), AX
 	BYTE         $0xc4
 	BYTE         $0xe2
@@ -13439,7 +13440,8 @@ TEXT ·coarseTiles_2(SB), NOSPLIT, $0-64
 	BYTE         $0x49
 	BYTE         $0xd8
 	MOVQ         $+64, R11
-	MOVQ         lines+40(FP), R8
+	LEAQ         63(SP), R8
+	ANDQ         $-64, R8
 	MOVQ         panel+24(FP), AX
 	MOVQ         n+32(FP), CX
 	MOVL         $0x0f0f0f0f, BX
@@ -13774,8 +13776,8 @@ coarseTiles_2_last:
 	BYTE $0x5e
 	BYTE $0xdd
 	ADDQ $0x40, DI
-	MOVQ c+48(FP), CX
-	MOVQ ldc+56(FP), SI
+	MOVQ c+40(FP), CX
+	MOVQ ldc+48(FP), SI
 	LEAQ 64(CX), DI
 	BYTE $0xc4
 	BYTE $0xe2

@@ -244,6 +244,41 @@ func boundsHold(t *testing.T, x, w []float32, n int) {
 	}
 }
 
+// TestLevels holds products of levels to their definition.
+func TestLevels(t *testing.T) {
+	withCoarse(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(5, 9))
+		e := NewExecutor(1)
+		defer e.Close()
+		for _, k := range []int{3, 64, 100, 128, 1024} {
+			c := forms["int8"](NewS8Weights(anyBytes(r, 40*k), 40, k, positive(r, 40))).coarsen(e, nil, plain)
+			for _, m := range []int{1, 2, 4, 5, 8, 15, 16, 17, 32, 33} {
+				const ldc = coarseColumns + 5
+				lda := c.depth + 64
+				a, dots := inGuarded(t, anyBytes(r, (m-1)*lda+c.depth)), inGuarded(t, make([]int32, (m-1)*ldc+coarseColumns))
+				active.s8.coarse.dots(dots, ldc, a, lda, m, c.panel(1), c.depth)
+				for i := range m {
+					for j := range coarseColumns {
+						if want := levelProduct(a[i*lda:][:c.depth], c.panel(1), j); dots[i*ldc+j] != want {
+							t.Fatalf("%d rows of %d: product %d, %d is %d, want %d", m, k, i, j, dots[i*ldc+j], want)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// levelProduct is the product of a row and the levels of column j of a panel.
+func levelProduct(a []int8, panel []byte, j int) int32 {
+	sum := int32(0)
+	for k, x := range a {
+		level := panel[k/4*64+j%16*4+k%4]
+		sum += int32(x) * int32(level>>(j/16*4)&15)
+	}
+	return sum
+}
+
 // TestPairs holds products of pairs to products of levels, which are the same but
 // for what is cut off.
 func TestPairs(t *testing.T) {
@@ -257,7 +292,7 @@ func TestPairs(t *testing.T) {
 		defer e.Close()
 		for _, k := range []int{1, 4, 5, 32, 391, 1024, coarseDepth} {
 			c := forms["int8"](NewS8Weights(anyBytes(r, 40*k), 40, k, positive(r, 40))).coarsen(e, nil, plain)
-			for m := 1; m <= 34; m++ {
+			for m := 1; m <= 19; m++ {
 				task := screenTask{c: c, lds: c.depth + 64, signed: anyBytes(r, m*(c.depth+64)), rows: make([]screenRow, m)}
 				for i := range task.signed {
 					task.signed[i] = min(task.signed[i], pairMost)
@@ -435,6 +470,7 @@ func TestLinearArgMaxOfNoRows(t *testing.T) {
 func FuzzLinearArgMax(f *testing.F) {
 	f.Add(uint64(1), uint16(4), uint8(0), uint8(1), false)
 	f.Add(uint64(2), uint16(2049), uint8(3), uint8(5), true)
+	f.Add(uint64(3), uint16(1000), uint8(42), uint8(8), true)
 	f.Fuzz(func(t *testing.T, seed uint64, columns uint16, groups, m uint8, biased bool) {
 		withForms(t, func(t *testing.T, form func(*S8Weights) *screened) {
 			testLinearArgMax(t, form, seed, columns, groups, m, biased)

@@ -132,13 +132,13 @@ func panelS8(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, out u
 func tileProducts_1(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, groups int)
 
 //go:noescape
-func coarseTiles_1(config *byte, a *int8, lda int, panel *byte, n int, lines *byte, c *int32, ldc int)
+func coarseTiles_1(config *byte, a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func tileProducts_2(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, groups int)
 
 //go:noescape
-func coarseTiles_2(config *byte, a *int8, lda int, panel *byte, n int, lines *byte, c *int32, ldc int)
+func coarseTiles_2(config *byte, a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func tilePeak(config *byte, n int)

@@ -61,6 +61,9 @@ func tileZero(tiles ...tile) {
 func tileDot(a, b, c tile) { vex(vexF3, 0x5e, int(b), 0, 0, 0, nil, 0xc0|int(c)<<3|int(a)) }
 
 func tileConfigure(config reg.Register) {
+	if b := number(config) & 7; b == 4 || b == 5 {
+		panic("the encoding of this register is another")
+	}
 	vex(vexNone, 0x49, 0, 0, 0, number(config)>>3, []operand.Op{config}, number(config)&7)
 }
 
@@ -162,13 +165,14 @@ func untile(products, c, add reg.GPVirtual, blocks, weights, block int) {
 
 // coarseTiles generates c[i][j] = Σ a[i][k]·h[j][k] for signed rows and the levels h
 // of 32 columns: 64·n of k. The configuration says how many rows there are: of two
-// blocks how many the second has. It unpacks levels to lines, [2][2][16][64] bytes
-// that are aligned, one block of 64 of k ahead. Panels are expected to lie one
+// blocks how many the second has. It unpacks levels to lines on the stack,
+// [2][2][16][64] bytes, one block of 64 of k ahead. Panels are expected to lie one
 // behind the other.
 func coarseTiles(blocks int) {
 	name := fmt.Sprintf("coarseTiles_%d", blocks)
-	TEXT(name, NOSPLIT, "func(config *byte, a *int8, lda int, panel *byte, n int, lines *byte, c *int32, ldc int)")
+	TEXT(name, 0, "func(config *byte, a *int8, lda int, panel *byte, n int, c *int32, ldc int)")
 	Pragma("noescape")
+	lines := AllocLocal(4*1024 + 64)
 	tileConfigure(into(reg.RAX, "config"))
 	a1, lda, line := into(reg.RDI, "a"), into(reg.RSI, "lda"), reg.R11
 	a0, sums := reg.RDX, []tile{2, 3} // the last block is the one that may have fewer rows
@@ -181,7 +185,9 @@ func coarseTiles(blocks int) {
 	}
 	tileZero(sums...)
 	MOVQ(operand.I32(64), line)
-	low, high, ahead := into(reg.R8, "lines"), reg.R9, reg.R10
+	low, high, ahead := reg.R8, reg.R9, reg.R10
+	LEAQ(at(lines, 63), low)
+	ANDQ(operand.I32(-64), low)
 	panel, n, mask := gp("panel"), gp("n"), constant(0x0f0f0f0f)
 	LEAQ(mem{Base: low, Disp: 2048}, ahead)
 	unpackLevels(panel, low, mask)

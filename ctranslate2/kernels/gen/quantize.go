@@ -103,10 +103,10 @@ func dequantize() {
 
 // dequantizeTile generates the same for some rows of a panel's 32 columns, for scales
 // and inverses that are far from the ends of float32. Quotients are of products with
-// inverses, of which what they are off is taken twice: the first time leaves less than
-// a unit in the last place, the second time nothing that rounding does not undo.
-// Source: Markstein, "Computation of elementary functions on the IBM RISC System/6000
-// processor", 1990, theorem 7.
+// inverses, themselves correctly rounded, of which what they are off is taken twice: the
+// first time leaves less than a unit in the last place, the second time nothing that
+// rounding does not undo. Source: Markstein, "Computation of elementary functions on the
+// IBM RISC System/6000 processor", 1990.
 func dequantizeTile() {
 	for _, residual := range []bool{false, true} {
 		name := "dequantTile"
