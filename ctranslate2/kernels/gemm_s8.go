@@ -137,17 +137,18 @@ func (e *Executor) linearS8(dst []float32, ldd int, sink ColumnSink, a *Quantize
 // chunkUnit is what all chunks but a last one are multiples of.
 const chunkUnit = 32
 
-// chunkColumns returns how many columns a thread takes at a time: at least four
-// chunks a thread if there are that many columns, and always the same multiple,
-// so that panels do not straddle chunks. With few rows memory is all that counts,
+// chunkColumns returns how many columns a thread takes at a time: always the same
+// multiple, so that panels do not straddle chunks, and as many as leave each thread a
+// few chunks, if there are that many columns. With few rows memory is all that counts,
 // and reads faster in long runs; with many, the products should stay in the cache.
 func chunkColumns(n, k, m, threads int) int {
-	bytes, most := 2<<20, 2048
+	bytes, most, least := 2<<20, 2048, 2
 	if m > fewRows {
-		bytes, most = 512<<10, 1024
+		bytes, most, least = 512<<10, 1024, 4
 	}
+	units := least * threads * chunkUnit
 	chunk := max(bytes/max(k, 1)/chunkUnit, 1)
-	chunk = min(chunk, max((n+threads*4*chunkUnit-1)/(threads*4*chunkUnit), 1))
+	chunk = min(chunk, max((n+units-1)/units, 1))
 	return min(chunk, most/chunkUnit) * chunkUnit
 }
 
