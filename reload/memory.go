@@ -86,17 +86,22 @@ func FreeMemory(root fs.FS) (int64, bool) {
 	return max(free, 0), known
 }
 
+// noLimit is more than any limit. Version 1 has no word for none: it writes the most
+// that it can count.
+const noLimit = 1 << 60
+
 // groupMemory is what a cgroup leaves: its limit less what is used, of which
-// page cache can be had back and shared memory can't.
+// page cache can be had back and shared memory can't. These are not counted at the
+// same moment, so that there can be more cache than is used.
 func groupMemory(root fs.FS, dir, limitFile, usedFile, cache, shared string) (int64, bool) {
 	limit, ok := number(root, path.Join(dir, limitFile))
 	used, ok2 := number(root, path.Join(dir, usedFile))
-	if !ok || !ok2 {
+	if !ok || !ok2 || limit >= noLimit {
 		return 0, false // no such group, or no limit ("max")
 	}
 	cached, _ := field(root, path.Join(dir, "memory.stat"), cache)
 	shmem, _ := field(root, path.Join(dir, "memory.stat"), shared)
-	return limit - used + max(cached-shmem, 0), true
+	return limit - used + min(max(cached-shmem, 0), used), true
 }
 
 func number(root fs.FS, name string) (int64, bool) {

@@ -25,8 +25,11 @@ func TestFreeMemory(t *testing.T) {
 			"sys/fs/cgroup/a/b/memory.max": "max\n", "sys/fs/cgroup/a/b/memory.current": "5\n",
 		}, 0, true},
 		"container, v1": {map[string]string{"sys/fs/cgroup/memory/memory.limit_in_bytes": "1048576\n", "sys/fs/cgroup/memory/memory.usage_in_bytes": "1048000\n", "sys/fs/cgroup/memory/memory.stat": "total_cache 1000\n"}, 1576, true},
-		"used up":       {map[string]string{"sys/fs/cgroup/memory.max": "100\n", "sys/fs/cgroup/memory.current": "200\n"}, 0, true},
-		"nonsense":      {map[string]string{"proc/meminfo": "MemAvailable: much\n", "sys/fs/cgroup/memory.max": "\n", "sys/fs/cgroup/memory.current": "x"}, 0, false},
+		"no limit, v1": {map[string]string{"proc/meminfo": "MemAvailable: 2048 kB\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+			"sys/fs/cgroup/memory/memory.usage_in_bytes": "1000\n", "sys/fs/cgroup/memory/memory.stat": "total_cache 9000\n"}, 2 * mib, true},
+		"cache of a moment ago": {map[string]string{"sys/fs/cgroup/memory.max": "1048576\n", "sys/fs/cgroup/memory.current": "1000\n", "sys/fs/cgroup/memory.stat": "file 9000\n"}, mib, true},
+		"used up":               {map[string]string{"sys/fs/cgroup/memory.max": "100\n", "sys/fs/cgroup/memory.current": "200\n"}, 0, true},
+		"nonsense":              {map[string]string{"proc/meminfo": "MemAvailable: much\n", "sys/fs/cgroup/memory.max": "\n", "sys/fs/cgroup/memory.current": "x"}, 0, false},
 	} {
 		root := fstest.MapFS{}
 		for file, text := range test.files {
