@@ -6,6 +6,8 @@ import "math"
 var avx2S8 = s8Kernels{
 	quantizeRow:   quantizeRowAVX2,
 	products:      productsAVX2,
+	prepare:       prepareAVX2,
+	blocked:       blockedAVX2,
 	dequantizeRow: dequantizeRowAVX2,
 	rowSums:       rowSumsAVX2,
 	coarse:        &avx2Coarse,

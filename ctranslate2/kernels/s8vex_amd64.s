@@ -1356,6 +1356,208 @@ vnniDotS8_1x1_done:
 	VZEROUPPER
 	RET
 
+// func avx2Widen(dst *int16, src *uint8, n int)
+// Requires: AVX, AVX2
+TEXT ·avx2Widen(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+avx2Widen_loop:
+	VPMOVZXBW (CX), Y0
+	VMOVDQU   Y0, (AX)
+	ADDQ      $+16, CX
+	ADDQ      $+32, AX
+	DECQ      DX
+	JNZ       avx2Widen_loop
+	VZEROUPPER
+	RET
+
+// func avx2PackPairs(dst *int16, b *int8, ldb int, n int)
+// Requires: AVX, AVX2
+TEXT ·avx2PackPairs(SB), NOSPLIT, $0-32
+	MOVQ b+8(FP), AX
+	MOVQ ldb+16(FP), CX
+	LEAQ (AX)(CX*2), DX
+	ADDQ CX, DX
+	LEAQ (DX)(CX*2), BX
+	ADDQ CX, BX
+	MOVQ dst+0(FP), SI
+	MOVQ n+24(FP), DI
+
+avx2PackPairs_loop:
+	VPMOVSXBW   (AX), Y0
+	VPMOVSXBW   (AX)(CX*1), Y1
+	VPMOVSXBW   (AX)(CX*2), Y2
+	VPMOVSXBW   (DX), Y3
+	VPMOVSXBW   (DX)(CX*1), Y4
+	VPMOVSXBW   (DX)(CX*2), Y5
+	VPMOVSXBW   (BX), Y6
+	VPMOVSXBW   (BX)(CX*1), Y7
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y10
+	VPUNPCKHDQ  Y3, Y2, Y11
+	VPUNPCKLDQ  Y5, Y4, Y12
+	VPUNPCKHDQ  Y5, Y4, Y13
+	VPUNPCKLDQ  Y7, Y6, Y14
+	VPUNPCKHDQ  Y7, Y6, Y15
+	VPUNPCKLQDQ Y10, Y8, Y0
+	VPUNPCKHQDQ Y10, Y8, Y1
+	VPUNPCKLQDQ Y11, Y9, Y2
+	VPUNPCKHQDQ Y11, Y9, Y3
+	VPUNPCKLQDQ Y14, Y12, Y4
+	VPUNPCKHQDQ Y14, Y12, Y5
+	VPUNPCKLQDQ Y15, Y13, Y6
+	VPUNPCKHQDQ Y15, Y13, Y7
+	VPERM2I128  $0x20, Y4, Y0, Y8
+	VPERM2I128  $0x31, Y4, Y0, Y12
+	VPERM2I128  $0x20, Y5, Y1, Y9
+	VPERM2I128  $0x31, Y5, Y1, Y13
+	VPERM2I128  $0x20, Y6, Y2, Y10
+	VPERM2I128  $0x31, Y6, Y2, Y14
+	VPERM2I128  $0x20, Y7, Y3, Y11
+	VPERM2I128  $0x31, Y7, Y3, Y15
+	VMOVDQU     Y8, (SI)
+	VMOVDQU     Y9, 64(SI)
+	VMOVDQU     Y10, 128(SI)
+	VMOVDQU     Y11, 192(SI)
+	VMOVDQU     Y12, 256(SI)
+	VMOVDQU     Y13, 320(SI)
+	VMOVDQU     Y14, 384(SI)
+	VMOVDQU     Y15, 448(SI)
+	ADDQ        $+16, AX
+	ADDQ        $+16, DX
+	ADDQ        $+16, BX
+	ADDQ        $+512, SI
+	DECQ        DI
+	JNZ         avx2PackPairs_loop
+	VZEROUPPER
+	RET
+
+// func avx2PanelWords(a *int16, lda int, panel *int16, n int, c *int32, ldc int, sums *int32, lds int)
+// Requires: AVX, AVX2
+TEXT ·avx2PanelWords(SB), NOSPLIT, $0-64
+	MOVQ    a+0(FP), AX
+	MOVQ    lda+8(FP), CX
+	LEAQ    (AX)(CX*2), DX
+	ADDQ    CX, DX
+	MOVQ    panel+16(FP), BX
+	MOVQ    n+24(FP), SI
+	MOVQ    sums+48(FP), DI
+	MOVQ    lds+56(FP), R8
+	VMOVDQU (DI), Y0
+	VMOVDQU 32(DI), Y1
+	ADDQ    R8, DI
+	VMOVDQU (DI), Y2
+	VMOVDQU 32(DI), Y3
+	ADDQ    R8, DI
+	VMOVDQU (DI), Y4
+	VMOVDQU 32(DI), Y5
+	ADDQ    R8, DI
+	VMOVDQU (DI), Y6
+	VMOVDQU 32(DI), Y7
+	ADDQ    R8, DI
+	VMOVDQU (DI), Y8
+	VMOVDQU 32(DI), Y9
+	ADDQ    R8, DI
+	VMOVDQU (DI), Y10
+	VMOVDQU 32(DI), Y11
+	ADDQ    R8, DI
+
+avx2PanelWords_loop:
+	VMOVDQU      (BX), Y12
+	VMOVDQU      32(BX), Y13
+	VPBROADCASTD (AX), Y14
+	VPMADDWD     Y12, Y14, Y15
+	VPADDD       Y15, Y0, Y0
+	VPMADDWD     Y13, Y14, Y14
+	VPADDD       Y14, Y1, Y1
+	VPBROADCASTD (AX)(CX*1), Y14
+	VPMADDWD     Y12, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y13, Y14, Y14
+	VPADDD       Y14, Y3, Y3
+	VPBROADCASTD (AX)(CX*2), Y14
+	VPMADDWD     Y12, Y14, Y15
+	VPADDD       Y15, Y4, Y4
+	VPMADDWD     Y13, Y14, Y14
+	VPADDD       Y14, Y5, Y5
+	VPBROADCASTD (DX), Y14
+	VPMADDWD     Y12, Y14, Y15
+	VPADDD       Y15, Y6, Y6
+	VPMADDWD     Y13, Y14, Y14
+	VPADDD       Y14, Y7, Y7
+	VPBROADCASTD (DX)(CX*1), Y14
+	VPMADDWD     Y12, Y14, Y15
+	VPADDD       Y15, Y8, Y8
+	VPMADDWD     Y13, Y14, Y14
+	VPADDD       Y14, Y9, Y9
+	VPBROADCASTD (DX)(CX*2), Y14
+	VPMADDWD     Y12, Y14, Y15
+	VPADDD       Y15, Y10, Y10
+	VPMADDWD     Y13, Y14, Y14
+	VPADDD       Y14, Y11, Y11
+	VMOVDQU      64(BX), Y12
+	VMOVDQU      96(BX), Y13
+	VPBROADCASTD 4(AX), Y14
+	VPMADDWD     Y12, Y14, Y15
+	VPADDD       Y15, Y0, Y0
+	VPMADDWD     Y13, Y14, Y14
+	VPADDD       Y14, Y1, Y1
+	VPBROADCASTD 4(AX)(CX*1), Y14
+	VPMADDWD     Y12, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y13, Y14, Y14
+	VPADDD       Y14, Y3, Y3
+	VPBROADCASTD 4(AX)(CX*2), Y14
+	VPMADDWD     Y12, Y14, Y15
+	VPADDD       Y15, Y4, Y4
+	VPMADDWD     Y13, Y14, Y14
+	VPADDD       Y14, Y5, Y5
+	VPBROADCASTD 4(DX), Y14
+	VPMADDWD     Y12, Y14, Y15
+	VPADDD       Y15, Y6, Y6
+	VPMADDWD     Y13, Y14, Y14
+	VPADDD       Y14, Y7, Y7
+	VPBROADCASTD 4(DX)(CX*1), Y14
+	VPMADDWD     Y12, Y14, Y15
+	VPADDD       Y15, Y8, Y8
+	VPMADDWD     Y13, Y14, Y14
+	VPADDD       Y14, Y9, Y9
+	VPBROADCASTD 4(DX)(CX*2), Y14
+	VPMADDWD     Y12, Y14, Y15
+	VPADDD       Y15, Y10, Y10
+	VPMADDWD     Y13, Y14, Y14
+	VPADDD       Y14, Y11, Y11
+	ADDQ         $+128, BX
+	ADDQ         $+8, AX
+	ADDQ         $+8, DX
+	SUBQ         $0x02, SI
+	JNZ          avx2PanelWords_loop
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	VMOVDQU      Y0, (AX)
+	VMOVDQU      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVDQU      Y2, (AX)
+	VMOVDQU      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVDQU      Y4, (AX)
+	VMOVDQU      Y5, 32(AX)
+	ADDQ         CX, AX
+	VMOVDQU      Y6, (AX)
+	VMOVDQU      Y7, 32(AX)
+	ADDQ         CX, AX
+	VMOVDQU      Y8, (AX)
+	VMOVDQU      Y9, 32(AX)
+	ADDQ         CX, AX
+	VMOVDQU      Y10, (AX)
+	VMOVDQU      Y11, 32(AX)
+	ADDQ         CX, AX
+	VZEROUPPER
+	RET
+
 // func avx2CoarseErrors(w *int8, n int, step int, inverse int) int32
 // Requires: AVX, AVX2
 TEXT ·avx2CoarseErrors(SB), NOSPLIT, $0-36

@@ -26,6 +26,15 @@ func vnniDotS8_3x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int
 func vnniDotS8_1x1(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
+func avx2Widen(dst *int16, src *uint8, n int)
+
+//go:noescape
+func avx2PackPairs(dst *int16, b *int8, ldb int, n int)
+
+//go:noescape
+func avx2PanelWords(a *int16, lda int, panel *int16, n int, c *int32, ldc int, sums *int32, lds int)
+
+//go:noescape
 func avx2CoarseErrors(w *int8, n int, step int, inverse int) int32
 
 //go:noescape

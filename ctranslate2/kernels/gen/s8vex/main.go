@@ -18,6 +18,9 @@ func main() {
 	for _, t := range [][2]int{{1, 4}, {2, 4}, {3, 4}, {1, 1}} {
 		vnni.dot(t[0], t[1])
 	}
+	widen()
+	packPairs()
+	panelWords()
 	coarseErrors()
 	coarseLevels()
 	for m := 1; m <= 2; m++ {
