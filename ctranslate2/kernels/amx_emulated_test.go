@@ -33,11 +33,15 @@ func TestMain(m *testing.M) {
 // TestAMXEmulated runs the tests of products, which go over all tiers, with AMX too
 // on a machine without it.
 func TestAMXEmulated(t *testing.T) {
-	if cpu.X86.HasAMXTile || os.Getenv(emulated) != "" || testing.Short() {
-		t.Skip("AMX is there, or time is not")
-	}
-	if !hasAVX512VNNI() {
-		t.Skip("what is not AMX's in that tier is AVX-512's")
+	switch {
+	case cpu.X86.HasAMXTile:
+		t.Skip("the processor has AMX: the tests named below run on it as they are")
+	case os.Getenv(emulated) != "":
+		t.Skip("this is the process that is traced")
+	case testing.Short():
+		t.Skip("takes ten seconds; -short is for the race detector, and threads share nothing new here")
+	case !hasAVX512VNNI():
+		t.Skip("the tier takes all but products from AVX-512, which this processor lacks and nothing here emulates")
 	}
 	out, err := os.Create(t.TempDir() + "/out")
 	if err != nil {
@@ -49,7 +53,7 @@ func TestAMXEmulated(t *testing.T) {
 	cmd.Stdout, cmd.Stderr = out, out
 	count, err := emulate(cmd)
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
-		t.Skip("tracing is not allowed here")
+		t.Skip("this system lets no process be traced (ptrace, process_vm_readv), which emulation needs")
 	}
 	log, _ := os.ReadFile(out.Name())
 	if err != nil || count == 0 || !bytes.Contains(log, []byte("/amx")) {
