@@ -27,12 +27,13 @@ func logged(o *reload.Options) (lines func(message string) []*logrus.Entry) {
 	}
 }
 
-// lastEvent returns the newest event about a step.
-func (r *rig) lastEvent(step string) (last modelstore.Event) {
+// lastEvent returns the newest event about a step of what a trigger began: the
+// watch tells of the files that a download wrote whenever it comes to it.
+func (r *rig) lastEvent(trigger, step string) (last modelstore.Event) {
 	past, _, stop := r.Events(0)
 	defer stop()
 	for _, e := range past {
-		if e.Step == step {
+		if e.Trigger == trigger && e.Step == step {
 			last = e
 		}
 	}
@@ -49,12 +50,12 @@ func TestGapIsTold(t *testing.T) {
 	lines := logged(&o)
 	r := run(t, o)
 	r.serves(first)
-	if e := r.lastEvent("done"); e.Gap != 0 || len(lines("models_replaced")) != 0 {
+	if e := r.lastEvent("start", "done"); e.Gap != 0 || len(lines("models_replaced")) != 0 {
 		t.Errorf("the start: %+v", e)
 	}
 	h.Commit(repo, "main", saying("Salamu"))
 	outcome := r.ask(modelstore.Request{Trigger: "poll"}, "swapped")
-	if e := r.lastEvent("done"); e.Gap <= 0 || e.Gap != outcome.Gap {
+	if e := r.lastEvent("poll", "done"); e.Gap <= 0 || e.Gap != outcome.Gap {
 		t.Errorf("the event %+v of %+v", e, outcome)
 	}
 	if all := lines("models_replaced"); len(all) != 1 || all[0].Data["gap_seconds"] != outcome.Gap || all[0].Data["model_version"] != outcome.Revision {
@@ -62,7 +63,7 @@ func TestGapIsTold(t *testing.T) {
 	}
 	h.Commit(repo, "main", looping())
 	outcome = r.ask(modelstore.Request{Trigger: "poll"}, "failed")
-	if e := r.lastEvent("done"); e.Gap <= 0 || e.Gap != outcome.Gap {
+	if e := r.lastEvent("poll", "done"); e.Gap <= 0 || e.Gap != outcome.Gap {
 		t.Errorf("the event %+v of %+v", e, outcome)
 	}
 	if all := lines("reload_failed"); len(all) != 1 || all[0].Data["gap_seconds"] != outcome.Gap {
