@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sematech/sema/ctranslate2/kernels"
+	"github.com/sematech/sema/ctranslate2/memory"
 )
 
 // Bounds of one turn of the engine.
@@ -35,7 +36,7 @@ const (
 	// is given back. To have it again costs about a millisecond, and the cache's
 	// beyond cacheKept, which otherwise would be there beside it.
 	shrinkAfter = 50
-	cacheKept   = 16 * hugePage
+	cacheKept   = 16 * memory.HugePage
 )
 
 // trimAfter is after how much idleness the memory of the cache and of the work

@@ -12,10 +12,6 @@ import (
 // often reading goes to another place, and the more of the last page is left over.
 const pageSlots = 2
 
-// hugePage is the size of the system's large pages. Memory in them is read faster
-// and committed whole.
-const hugePage = 2 << 20
-
 // kvLayout says where a key or a value lies within a page: a page holds, for
 // pageSlots positions, [layer][key, value][head][slot][dHead] floats.
 type kvLayout struct{ layers, heads, dHead int }
@@ -49,11 +45,11 @@ type kvArena struct {
 func newKVArena(l kvLayout, budget int) (*kvArena, error) {
 	page := 4 * l.pageFloats()
 	pages := max(1, min(budget/page, (1<<31-1)/l.pageFloats())) // offsets are int32
-	all, err := memory.Reserve(pages*page + hugePage)
+	all, err := memory.Reserve(pages*page + memory.HugePage)
 	if err != nil {
 		return nil, fmt.Errorf("ctranslate2: reserve %d bytes for keys and values: %w", pages*page, err)
 	}
-	aligned := all[-uintptr(unsafe.Pointer(unsafe.SliceData(all)))%hugePage:][:pages*page]
+	aligned := all[-uintptr(unsafe.Pointer(unsafe.SliceData(all)))%memory.HugePage:][:pages*page]
 	return &kvArena{kvLayout: l, reservation: all, memory: aligned, floats: view[float32](aligned), pages: pages}, nil
 }
 
@@ -95,8 +91,8 @@ func (a *kvArena) page() int32 {
 // page, small ones are asked for: a sequence costs what it uses.
 func (a *kvArena) advise() {
 	page := 4 * a.pageFloats()
-	for ; a.advised < a.fresh*page; a.advised += hugePage {
-		memory.AdviseHuge(a.memory[a.advised:min(a.advised+hugePage, len(a.memory))], a.advised+hugePage <= a.reserved*page)
+	for ; a.advised < a.fresh*page; a.advised += memory.HugePage {
+		memory.AdviseHuge(a.memory[a.advised:min(a.advised+memory.HugePage, len(a.memory))], a.advised+memory.HugePage <= a.reserved*page)
 	}
 }
 

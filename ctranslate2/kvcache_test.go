@@ -1,13 +1,17 @@
 package ctranslate2
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/sematech/sema/ctranslate2/memory"
+)
 
 // TestArenaAfterTrim takes pages, trims the arena to some huge pages and takes
 // them again: each must be another page, within the arena and writable, and what
 // was kept must be what is given first.
 func TestArenaAfterTrim(t *testing.T) {
 	layout := kvLayout{layers: 3, heads: 5, dHead: 24} // pages that straddle huge ones
-	a, err := newKVArena(layout, 9*hugePage)
+	a, err := newKVArena(layout, 9*memory.HugePage)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +44,7 @@ func TestArenaAfterTrim(t *testing.T) {
 		return pages
 	}
 	a.release(take(0))
-	for _, kept := range []int{20 * hugePage, 9 * hugePage, 4 * hugePage, hugePage, 0} {
+	for _, kept := range []int{20 * memory.HugePage, 9 * memory.HugePage, 4 * memory.HugePage, memory.HugePage, 0} {
 		a.trim(kept)
 		a.release(take(min(kept, len(a.memory))))
 	}

@@ -4,6 +4,11 @@ package memory
 
 import "unsafe"
 
+// HugePage is the size of the system's large pages. Memory in them is read faster
+// and committed whole. What is written to a file in pieces of so much, from a
+// multiple of it on, can be kept in them and mapped.
+const HugePage = 2 << 20
+
 // Buffer is memory that is grown once and used again and again. The zero value is
 // ready for use. Its memory is the system's: Free must follow.
 type Buffer struct{ bytes []byte }

@@ -1,11 +1,10 @@
-//go:build unix
-
 package ctranslate2
 
 import (
 	"fmt"
 	"os"
-	"syscall"
+
+	"github.com/sematech/sema/ctranslate2/memory"
 )
 
 // mapFile maps a file read-only. The returned function unmaps it.
@@ -22,9 +21,9 @@ func mapFile(path string) ([]byte, func() error, error) {
 	if !info.Mode().IsRegular() || info.Size() == 0 || info.Size() != int64(int(info.Size())) {
 		return nil, nil, fmt.Errorf("%w: %s is not a file that can be mapped (%d bytes)", ErrInvalidModel, path, info.Size())
 	}
-	data, err := syscall.Mmap(int(f.Fd()), 0, int(info.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
+	data, unmap, err := memory.Map(f, int(info.Size()))
 	if err != nil {
 		return nil, nil, fmt.Errorf("ctranslate2: map %s: %w", path, err)
 	}
-	return data, func() error { return syscall.Munmap(data) }, nil
+	return data, unmap, nil
 }
