@@ -181,13 +181,17 @@ var aliases = [][2]string{
 	{"encoder/position_encodings/encodings", "decoder/position_encodings/encodings"},
 }
 
+// writeBytes is how much is written at a time, as downloads are: file systems keep
+// such pieces in huge pages.
+const writeBytes = 2 << 20
+
 func (s Shape) writeModel(path string, int8s bool) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	w := &writer{Writer: bufio.NewWriterSize(f, 1<<20), rng: rand.New(rand.NewPCG(1, 2))}
+	w := &writer{Writer: bufio.NewWriterSize(f, writeBytes), rng: rand.New(rand.NewPCG(1, 2))}
 	w.u32(6)
 	w.str("TransformerSpec")
 	w.u32(7)
