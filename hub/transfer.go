@@ -22,7 +22,7 @@ type transfer struct {
 	out  *os.File
 	sum  hash.Hash
 	have int64
-	best int64 // the most that have ever was: progress never falls
+	best int64 // the most that ever was received: progress never falls
 }
 
 // open takes up a transfer where an earlier one broke off.
@@ -41,7 +41,7 @@ func (d *download) open(ctx context.Context, f File) (*transfer, error) {
 	if t.have > f.Size { // it is of another file
 		t.reset()
 	}
-	t.tell(0)
+	t.tell(0, 0)
 	return t, nil
 }
 
@@ -70,11 +70,12 @@ func (t *transfer) reset() {
 	fmt.Fprintf(t.sum, "blob %d\x00", t.f.Size)
 }
 
-// tell tells how far the transfer is.
-func (t *transfer) tell(received int64) {
-	advance := max(0, t.have-t.best)
+// tell tells how far the transfer is: of what was received last, some bytes are not
+// in out yet.
+func (t *transfer) tell(pending, received int) {
+	advance := max(0, min(t.have+int64(pending), t.f.Size)-t.best)
 	t.best += advance
-	t.d.progress(t.f, advance, received)
+	t.d.progress(t.f, advance, int64(received))
 }
 
 // step is how much further a transfer must get for its retries to begin anew.
@@ -149,22 +150,24 @@ func continues(resp *http.Response, have int64) bool {
 		strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", have))
 }
 
+// writeBytes is how much is written at a time, from a multiple of it on: file
+// systems keep such pieces in huge pages, where they are, which models are read
+// faster from.
+const writeBytes = 2 << 20
+
 // copy receives the rest of a file.
 func (t *transfer) copy(body io.Reader) error {
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, min(writeBytes, t.f.Size+1))
 	for {
-		n, err := body.Read(buf)
+		n, err := t.fill(buf[:min(writeBytes-t.have%writeBytes, int64(len(buf)))], body)
 		if t.have+int64(n) > t.f.Size {
 			return fmt.Errorf("%w: more than %d bytes arrive for %s", ErrChecksum, t.f.Size, t.f.Path)
 		}
-		if n > 0 {
-			if _, err := t.out.Write(buf[:n]); err != nil {
-				return fmt.Errorf("hub: write %s: %w", t.f.Path, err)
-			}
-			t.sum.Write(buf[:n])
-			t.have += int64(n)
-			t.tell(int64(n))
+		if _, err := t.out.Write(buf[:n]); err != nil {
+			return fmt.Errorf("hub: write %s: %w", t.f.Path, err)
 		}
+		t.sum.Write(buf[:n])
+		t.have += int64(n)
 		if err == io.EOF {
 			return nil
 		}
@@ -172,4 +175,16 @@ func (t *transfer) copy(body io.Reader) error {
 			return err
 		}
 	}
+}
+
+// fill reads until buf is full or body ends, and tells of what arrives. It returns
+// how much did.
+func (t *transfer) fill(buf []byte, body io.Reader) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var more int
+		more, err = body.Read(buf[n:])
+		n += more
+		t.tell(n, more)
+	}
+	return n, err
 }
