@@ -9,7 +9,7 @@ import (
 const panelRows = 8
 
 // columnsS8 are products with columns as they are stored, by rows.
-var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr){
+var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr){
 	2: columnsS8_2, columnsS8_3, columnsS8_4, columnsS8_5, columnsS8_6, columnsS8_7, columnsS8_8, columnsS8_9,
 	columnsS8_10, columnsS8_11, columnsS8_12, columnsS8_13, columnsS8_14, columnsS8_15, columnsS8_16,
 }
@@ -34,7 +34,7 @@ func blockedAVX512(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, o
 		block.columns(first, lines, panel, c, next)
 		block.finish(out, ldo, c, 0, first)
 		for r := first; r < a.Rows; r += panelRows {
-			panelS8(&a.Data[r*a.Stride], a.Stride, panel, (w.K+3)/4, &c[0], &w.Comp[block.p], address(out, r*ldo+n-n0), 4*ldo)
+			block.packed(r, panel, c, address(out, r*ldo+n-n0), 4*ldo)
 			block.finish(out, ldo, c, r, panelRows)
 		}
 	}
@@ -47,22 +47,42 @@ type s8Block struct {
 	n0, n1, n, p, width int // the chunk is columns n0..n1
 }
 
+// shift is how far behind the start of a line each row of w lies, or 0 if that
+// differs from row to row.
+func (w *S8Weights) shift() int {
+	if w.K%64 != 0 {
+		return 0
+	}
+	return int(w.address(0) % 64)
+}
+
 // columns multiplies the first rows by the panel's columns, which it packs if
 // there are more rows. Meanwhile it fetches those that follow, at next behind the
 // chunk's last.
 func (b *s8Block) columns(rows int, lines, panel *int8, c []int32, next uintptr) {
 	const half = panelColumns / 2
-	a, w := b.t.a, b.t.w
+	a, w, shift := b.t.a, b.t.w, b.t.w.shift()
 	if rows == a.Rows {
 		panel = nil
 	}
 	for i := 0; i < panelColumns; i += half {
 		p := b.p + i
-		columnsS8[rows](&a.Data[0], a.Stride, &w.Data[p*w.K], w.K, w.K, lines, panel, &c[i], &w.Comp[p], w.ahead(b.n+i+half, b.n1, next))
+		ahead := w.ahead(b.n+i+half, b.n1, next) - uintptr(shift/16*256) // the first pieces fetch nothing
+		columnsS8[rows](&a.Data[0], a.Stride, &w.Data[p*w.K], w.K, w.K, shift, lines, panel, &c[i], &w.Comp[p], ahead)
 		if panel != nil {
 			panel = (*int8)(unsafe.Add(unsafe.Pointer(panel), 64))
 		}
 	}
+}
+
+// packed multiplies panelRows rows from r on by the packed columns. These begin
+// with the first four bytes of k, or what the shift masks of them and the rest: out
+// is where the products will go, in rows of ldo bytes.
+func (b *s8Block) packed(r int, panel *int8, c []int32, out uintptr, ldo int) {
+	a, w, shift := b.t.a, b.t.w, b.t.w.shift()
+	before := shift % 4
+	panel = (*int8)(unsafe.Add(unsafe.Pointer(panel), shift%16/4*4*panelColumns))
+	panelS8(&a.Data[r*a.Stride-before], a.Stride, panel, (before+w.K+3)/4, &c[0], &w.Comp[b.p], out, ldo)
 }
 
 // finish passes the products c [rows][panelColumns] of rows r.. through the epilogue.

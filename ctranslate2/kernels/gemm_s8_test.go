@@ -132,6 +132,46 @@ func testLinearS8(t *testing.T, e *Executor, r *rand.Rand, p product, i int) {
 	}
 }
 
+// TestWeightsAnywhere multiplies by weights that lie at each distance behind a
+// line's start, among other bytes, as the rows of activations do.
+func TestWeightsAnywhere(t *testing.T) {
+	everyISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 4))
+		e := NewExecutor(2)
+		defer e.Close()
+		for _, k := range []int{64, 192} {
+			for shift := range 64 {
+				testWeightsAt(t, e, r, 45, k, shift)
+			}
+		}
+	})
+}
+
+func testWeightsAt(t *testing.T, e *Executor, r *rand.Rand, n, k, shift int) {
+	t.Helper()
+	around := inGuarded(t, randomBytes(r, n*k+64)) // whole lines
+	w := NewS8Weights(around[shift:][:n*k], n, k, positive(r, n))
+	if at := int(w.address(0) % 64); at != shift {
+		t.Fatalf("the weights lie %d bytes behind a line's start, not %d", at, shift)
+	}
+	e.Compensate(w)
+	for _, m := range []int{1, 2, 9, 16, 17, 26} {
+		var q QuantizedRows
+		for i, all := 0, q.memory.Grow(4*m*k+1024); i < len(all); i++ {
+			all[i] = byte(r.Uint32())
+		}
+		e.Quantize(&q, randomFloats(r, m*k), k, m, k, false)
+		dst := make([]float32, m*n)
+		e.LinearS8(dst, n, &q, w, nil)
+		for i, got := range dst {
+			if want := wantS8(&q, w, &Epilogue{}, i/n, i%n); got != want {
+				t.Fatalf("%d rows of %d, %d bytes behind a line's start: [%d][%d] is %v, want %v", m, k, shift, i/n, i%n, got, want)
+			}
+		}
+		q.Free()
+	}
+}
+
 // collector is a sink that stores what it is given.
 type collector struct {
 	dst []float32

@@ -9,12 +9,16 @@ import (
 // QuantizedRows are rows of activations as unsigned bytes: round(x·127/amax) + 128,
 // with the amax of each row. It keeps its memory, outside the Go heap, from one use to the next.
 type QuantizedRows struct {
-	Data     []uint8   // [Rows][Stride]
+	Data     []uint8   // [Rows][Stride], with quantizedMargin readable bytes on both sides
 	Stride   int       // at least K rounded up to 64
 	InvScale []float32 // [Rows], amax/127
 	Rows, K  int
 	memory   memory.Buffer
 }
+
+// quantizedMargin is what kernels may read on both sides of all rows: there they
+// multiply by zeros.
+const quantizedMargin = 64
 
 // resize makes room for m rows of k.
 func (q *QuantizedRows) resize(m, k int) {
@@ -22,7 +26,7 @@ func (q *QuantizedRows) resize(m, k int) {
 	if q.Stride%512 == 0 { // rows must not all lie in the same sets of the cache
 		q.Stride += 64
 	}
-	q.Data = q.memory.Grow(m * q.Stride)
+	q.Data = q.memory.Grow(m*q.Stride + 2*quantizedMargin)[quantizedMargin:][:m*q.Stride]
 	if cap(q.InvScale) < m {
 		q.InvScale = make([]float32, m+m/4)
 	}

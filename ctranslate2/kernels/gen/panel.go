@@ -100,34 +100,39 @@ const leastColumnRows, mostColumnRows = 2, 16
 // and 16 rows of weights, which it transposes in registers, 16 bytes at a time:
 // shuffles and products run on different ports. Where panel is not nil it leaves
 // them there, 128 bytes for four of k, for panelS8. Strides are in bytes; ldc is
-// 128. The last k%64 bytes of b are read with a mask; a must be readable up to
-// the next multiple of 64. Meanwhile, for each 64 of k, 16 lines at pf are fetched,
-// one at a time: processors drop requests while many are under way.
+// 128. Meanwhile, for each 16 of k, 4 lines at pf are fetched, one at a time:
+// processors drop requests while many are under way.
+//
+// Rows of weights that lie shift bytes behind a line's start, all of them, are read
+// from there, by whole lines: what is not theirs is masked, and so is what follows the
+// last of k. Pieces of 16 bytes that are all masked are left out. So a is read from at
+// most 15 bytes before a row to 15 behind it.
 //
 // The lines of b, a power of two apart more often than not, would throw each
 // other out of the first cache between one piece and the next. So they are read
 // once, a block of 64 bytes ahead, into lines, [2][4][4][64] bytes.
 func columnsS8(mr int) {
 	name := fmt.Sprintf("columnsS8_%d", mr)
-	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)")
+	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)")
 	Pragma("noescape")
-	as, b := newStridedRows(gp("a"), gp("lda"), mr), newLineCopy(gp("b"), gp("ldb"), param("k"))
-	lines, panel, pf, left := gp("lines"), gp("panel"), gp("pf"), param("k")
+	a, shift := gp("a"), gp("shift")
+	SUBQ(shift, a)
+	as, b := newStridedRows(a, gp("lda"), mr), newLineCopy(gp("b"), gp("ldb"), shift)
+	lines, panel, pf := gp("lines"), gp("panel"), gp("pf")
 	ahead := GP64()
 	LEAQ(mem{Base: lines, Disp: 16 * 64}, ahead)
 	acc := zeros(mr)
-	b.limit(name+"_first", left)
 	for j := 0; j < 4; j++ {
 		b.copy4(mem{Base: lines, Disp: 64 * j})
 	}
 	Label(name + "_loop")
-	b.nextBlock()
-	SUBQ(imm(64), left)
-	b.limit(name+"_next", left)
+	b.nextBlock(name)
 	for s := 0; s < 4; s++ {
+		piece := fmt.Sprintf("%s_%d", name, s)
 		b.copy4(mem{Base: ahead, Disp: 64 * s})
+		b.skip(s, piece+"_masked")
 		groups := transpose4(mem{Base: lines, Disp: 4 * 64 * s})
-		storeGroups(fmt.Sprintf("%s_%d", name, s), groups, panel)
+		storeGroups(piece, groups, panel)
 		for u, g := range groups {
 			PREFETCHT1(mem{Base: pf, Disp: 256*s + 64*u})
 			for i := range acc {
@@ -136,12 +141,12 @@ func columnsS8(mr int) {
 				VPDPBUSD(g, v, acc[i])
 			}
 		}
+		Label(piece + "_masked")
 	}
 	as.advance(64)
 	ADDQ(operand.I32(1024), pf)
 	XCHGQ(lines, ahead)
-	CMPQ(left, imm(0))
-	JG(label(name + "_loop"))
+	b.more(name + "_loop")
 	c, add, sum := gp("c"), gp("add"), ZMM()
 	VMOVDQU32(mem{Base: add}, sum)
 	for i := range acc {
@@ -154,31 +159,55 @@ func columnsS8(mr int) {
 
 // lineCopy copies lines of 16 rows of a matrix, 128 bits of four rows together.
 type lineCopy struct {
-	b, ldb4, ldb12 reg.GPVirtual     // 4 and 12 strides
-	mask, tail     reg.OpmaskVirtual // what there is of a line, and of the last
+	b, ldb4, ldb12 reg.GPVirtual // 4 and 12 strides
+	// What there is of the line that is read next, and of a row's last.
+	mask, tail reg.OpmaskVirtual
+	// How many bytes are left from the next line on, and which pieces of the
+	// present one are not all masked, a bit for each. They take the places of
+	// parameters that are not needed any more.
+	left, pieces mem
 }
 
-func newLineCopy(b, ldb4 reg.GPVirtual, k mem) lineCopy {
-	n, ldb12 := GP64(), GP64()
-	MOVQ(k, n)
-	ANDQ(imm(63), n)
+// newLineCopy starts with the line that lies shift bytes before b. Rows shorter
+// than a line have no shift.
+func newLineCopy(b, ldb4, shift reg.GPVirtual) lineCopy {
+	ldb12 := GP64()
 	SHLQ(imm(2), ldb4)
 	LEAQ(mem{Base: ldb4, Index: ldb4, Scale: 2}, ldb12)
-	c := lineCopy{b, ldb4, ldb12, K(), lowMask(n)}
-	KXNORQ(c.mask, c.mask, c.mask)
+	SUBQ(shift, b)
+	end, ones := GP64(), GP64()
+	MOVQ(shift, end)
+	ADDQ(param("k"), end)
+	MOVQ(end, param("k"))
+	ANDQ(imm(63), end)
+	c := lineCopy{b, ldb4, ldb12, K(), lowMask(end), param("k"), param("shift")}
+	MOVQ(operand.I32(-1), ones)
+	SHLXQ(shift, ones, ones)
+	KMOVQ(ones, c.mask)
+	c.limit("first")
+	SHRQ(imm(4), shift)
+	MOVQ(operand.I32(-1), ones)
+	SHLXQ(shift, ones, ones)
+	MOVQ(ones, c.pieces)
 	return c
 }
 
-// limit says that left bytes are left, and maybe none: what is masked is not
-// touched.
-func (c lineCopy) limit(name string, left mem) {
-	CMPQ(left, imm(64))
+// limit masks what is beyond the last byte, with left bytes left, and maybe none:
+// what is masked is not touched.
+func (c lineCopy) limit(name string) {
+	CMPQ(c.left, imm(64))
 	JGE(label(name + "_whole"))
 	KMOVQ(c.tail, c.mask)
-	CMPQ(left, imm(0))
+	CMPQ(c.left, imm(0))
 	JG(label(name + "_whole"))
 	KXORQ(c.mask, c.mask, c.mask)
 	Label(name + "_whole")
+}
+
+// skip jumps to name if nothing of piece s of the present line counts.
+func (c lineCopy) skip(s int, name string) {
+	TESTQ(operand.I32(1<<s), c.pieces)
+	JZ(label(name))
 }
 
 // copy4 copies lines of the next row and of those 4, 8 and 12 after it: their
@@ -206,9 +235,28 @@ func (c lineCopy) copy4(to mem) {
 }
 
 // nextBlock goes back to the first of 16 rows and on by a line.
-func (c lineCopy) nextBlock() {
+func (c lineCopy) nextBlock(name string) {
 	SUBQ(c.ldb4, c.b)
 	ADDQ(imm(64), c.b)
+	SUBQ(imm(64), c.left)
+	KXNORQ(c.mask, c.mask, c.mask)
+	c.limit(name + "_next")
+}
+
+// more goes on with the line that was read ahead, at loop, if there is one.
+func (c lineCopy) more(loop string) {
+	n, pieces := GP64(), GP64()
+	MOVQ(operand.I32(-1), pieces)
+	MOVQ(c.left, n)
+	CMPQ(n, imm(64))
+	JGE(label(loop + "_whole"))
+	ADDQ(imm(15), n)
+	SARQ(imm(4), n)
+	BZHIQ(n, pieces, pieces)
+	Label(loop + "_whole")
+	MOVQ(pieces, c.pieces)
+	CMPQ(c.left, imm(0))
+	JG(label(loop))
 }
 
 // transpose4 transposes the 4×4 dwords in each lane of four vectors at m.
