@@ -96,8 +96,7 @@ func (a *multiHeadAttention) inner() int { return a.heads * a.dHead }
 func (a *multiHeadAttention) project(w *workspace, x []float32, m, d int) []float32 {
 	in := input{x: x, ld: d, m: m, q: &w.q}
 	if a.preNorm {
-		in.x = w.normed.Floats(m * d)
-		w.norm(a.norm, in.x, x, m, d)
+		in = w.normalized(a.norm, x, m, d, a.in)
 	}
 	out := w.wide.Floats(m * a.in.n)
 	a.in.forward(w.exec, out, a.in.n, &in, kernels.Epilogue{})
@@ -108,29 +107,8 @@ func (a *multiHeadAttention) project(w *workspace, x []float32, m, d int) []floa
 func (a *multiHeadAttention) finish(w *workspace, x, context []float32, m, d int) {
 	a.out.forward(w.exec, x, d, &input{x: context, ld: a.inner(), m: m, q: &w.q}, kernels.Epilogue{Residual: x, ResidualStride: d})
 	if !a.preNorm {
-		w.norm(a.norm, x, x, m, d)
+		w.norm(a.norm, x, m, d)
 	}
-}
-
-// normTask normalizes rows in parallel, in blocks of normRows.
-type normTask struct {
-	n      *layerNorm
-	dst, x []float32
-	m, d   int
-}
-
-const normRows = 8
-
-// Do normalizes block i.
-func (t *normTask) Do(_, i int) {
-	lo, hi := i*normRows, min((i+1)*normRows, t.m)
-	t.n.forward(t.dst[lo*t.d:hi*t.d], t.x[lo*t.d:hi*t.d], hi-lo, t.d)
-}
-
-// norm normalizes x [m][d] into dst.
-func (w *workspace) norm(n *layerNorm, dst, x []float32, m, d int) {
-	w.normTask = normTask{n, dst, x, m, d}
-	w.exec.Parallel((m+normRows-1)/normRows, &w.normTask)
 }
 
 // queryRows is how many queries of a sequence one task of the encoder's

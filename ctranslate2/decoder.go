@@ -152,7 +152,7 @@ func (c *decoder) embed(w *decoderWorkspace, rows []row) []float32 {
 		c.positions.add(x[i*c.d:(i+1)*c.d], rows[i].pos)
 	}
 	if c.norm != nil {
-		c.norm.forward(x, x, m, c.d)
+		c.norm.forward(x, m, c.d)
 	}
 	return x
 }

@@ -91,7 +91,7 @@ func (c *encoder) begin(b *encoding, seqs []*sequence) {
 		}
 	}
 	if c.norm != nil {
-		c.norm.forward(x, x, b.m, c.d)
+		c.norm.forward(x, b.m, c.d)
 	}
 }
 
@@ -108,7 +108,7 @@ func (c *encoder) advance(w *workspace, b *encoding, n int) bool {
 		return false
 	}
 	if c.finalNorm != nil {
-		w.norm(c.finalNorm, x, x, b.m, c.d)
+		w.norm(c.finalNorm, x, b.m, c.d)
 	}
 	return true
 }

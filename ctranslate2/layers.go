@@ -6,49 +6,6 @@ import (
 	"github.com/sematech/sema/ctranslate2/kernels"
 )
 
-// layerNorm is layer normalization, or RMS normalization where there is no beta.
-type layerNorm struct {
-	gamma, beta []float32 // [d]
-	epsilon     float32
-}
-
-func (s scope) layerNorm(d int) *layerNorm {
-	s.reject("layer_norm_use_residual")
-	n := &layerNorm{gamma: s.vector("gamma", d), beta: s.vector("beta", d), epsilon: 1e-5}
-	if n.gamma == nil {
-		s.l.fail("variable %q is missing", s.join("gamma"))
-		return n
-	}
-	if !finite(n.gamma) || !finite(n.beta) {
-		s.l.fail("the weights of %q are not all numbers", s.path)
-	}
-	if n.beta == nil {
-		n.epsilon = 1e-6
-	}
-	if s.l.epsilon != nil {
-		n.epsilon = *s.l.epsilon
-	}
-	return n
-}
-
-func (s scope) optionalLayerNorm(d int) *layerNorm {
-	if s.l.bin.variables[s.join("gamma")] == nil {
-		return nil
-	}
-	return s.layerNorm(d)
-}
-
-// forward normalizes each row of x [m][d] into dst, which may be x.
-func (n *layerNorm) forward(dst, x []float32, m, d int) {
-	for i := range m {
-		if n.beta == nil {
-			kernels.RMSNorm(dst[i*d:(i+1)*d], x[i*d:(i+1)*d], n.gamma, n.epsilon)
-		} else {
-			kernels.LayerNorm(dst[i*d:(i+1)*d], x[i*d:(i+1)*d], n.gamma, n.beta, n.epsilon)
-		}
-	}
-}
-
 // activations are numbered as the format numbers them.
 var activations = [...]kernels.Activation{
 	kernels.ReLU, kernels.GELUTanh, kernels.Swish, kernels.GELU, kernels.GELUSigmoid, kernels.Tanh, kernels.Sigmoid,
@@ -114,8 +71,7 @@ func (f *feedForward) forward(w *workspace, x []float32, m, d int) {
 func (f *feedForward) block(w *workspace, x []float32, m, d int) {
 	in := input{x: x, ld: d, m: m, q: &w.q}
 	if f.preNorm {
-		in.x = w.normed.Floats(m * d)
-		w.norm(f.norm, in.x, x, m, d)
+		in = w.normalized(f.norm, x, m, d, f.up)
 	}
 	ffn := f.up.n
 	inner := w.wide.Floats(m * ffn)
@@ -127,7 +83,7 @@ func (f *feedForward) block(w *workspace, x []float32, m, d int) {
 	}
 	f.down.forward(w.exec, x, d, &input{x: inner, ld: ffn, m: m, q: &w.q}, kernels.Epilogue{Residual: x, ResidualStride: d})
 	if !f.preNorm {
-		w.norm(f.norm, x, x, m, d)
+		w.norm(f.norm, x, m, d)
 	}
 }
 

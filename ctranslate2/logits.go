@@ -208,7 +208,7 @@ func (c *decoder) project(w *decoderWorkspace, rows []row, x []float32) {
 // outputInput applies what lies between the last layer and the output layer.
 func (c *decoder) outputInput(w *decoderWorkspace, x []float32, m int) input {
 	if c.finalNorm != nil {
-		c.finalNorm.forward(x, x, m, c.d)
+		w.norm(c.finalNorm, x, m, c.d)
 	}
 	d := c.d
 	if c.projectOut != nil {

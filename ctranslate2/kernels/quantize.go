@@ -20,8 +20,8 @@ type QuantizedRows struct {
 // multiply by zeros.
 const quantizedMargin = 64
 
-// resize makes room for m rows of k.
-func (q *QuantizedRows) resize(m, k int) {
+// Resize makes room for m rows of k, whose content is undefined until each is set.
+func (q *QuantizedRows) Resize(m, k int) {
 	q.Rows, q.K, q.Stride = m, k, (k+63)&^63
 	if q.Stride%512 == 0 { // rows must not all lie in the same sets of the cache
 		q.Stride += 64
@@ -31,6 +31,12 @@ func (q *QuantizedRows) resize(m, k int) {
 		q.InvScale = make([]float32, m+m/4)
 	}
 	q.InvScale = q.InvScale[:m]
+}
+
+// Set quantizes x [K] into row r. With truncate the values are cut instead of
+// rounded, as old models want it.
+func (q *QuantizedRows) Set(r int, x []float32, truncate bool) {
+	q.InvScale[r] = active.s8.quantizeRow(q.Data[r*q.Stride:][:q.K], x, truncate)
 }
 
 // Shrink gives the memory back to the system until the next use; Free ends it.
@@ -50,15 +56,14 @@ type quantizeTask struct {
 func (t *quantizeTask) Do(_, i int) {
 	q := t.q
 	for r := i * quantizeBlock; r < min((i+1)*quantizeBlock, q.Rows); r++ {
-		q.InvScale[r] = active.s8.quantizeRow(q.Data[r*q.Stride:][:q.K], t.x[r*t.ldx:][:q.K], t.truncate)
+		q.Set(r, t.x[r*t.ldx:][:q.K], t.truncate)
 	}
 }
 
-// Quantize quantizes x [m][ldx], of which k columns count, into q. With
-// truncate the values are cut instead of rounded, as old models want it.
+// Quantize quantizes x [m][ldx], of which k columns count, into q, as Set does.
 // Source: CTranslate2's quantization of activations, with amax 0 giving scale 1.
 func (e *Executor) Quantize(q *QuantizedRows, x []float32, ldx, m, k int, truncate bool) {
-	q.resize(m, k)
+	q.Resize(m, k)
 	e.quant = quantizeTask{q, x, ldx, truncate}
 	e.Parallel((m+quantizeBlock-1)/quantizeBlock, &e.quant)
 	e.quant = quantizeTask{}
