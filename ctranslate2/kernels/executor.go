@@ -26,6 +26,7 @@ type Executor struct {
 func NewExecutor(threads int) *Executor {
 	threads = max(threads, 1)
 	e := &Executor{threads: threads, pool: newPool(threads), scratch: make([]memory.Buffer, threads), packs: make([]memory.Buffer, threads)}
+	e.s8.shares = make(shares, threads)
 	return e
 }
 

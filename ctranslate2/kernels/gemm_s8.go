@@ -2,7 +2,6 @@ package kernels
 
 import (
 	"slices"
-	"sync/atomic"
 	"unsafe"
 )
 
@@ -105,8 +104,8 @@ type s8Task struct {
 	tiles []byte // a, packed by prepare, or nil
 	plain bool   // boundable scales, of rows and of weights
 
-	chunk int
-	next  atomic.Int64
+	chunk  int    // the most columns that a thread takes at a time
+	shares shares // of columns
 }
 
 // LinearS8 computes dst [a.Rows][ldd] = epilogue(a·wᵀ), of which w.N columns
@@ -128,9 +127,8 @@ func (e *Executor) linearS8(dst []float32, ldd int, sink ColumnSink, a *Quantize
 	if prepare := active.s8.prepare; prepare != nil {
 		prepare(t)
 	}
-	first := min(e.threads, (w.N+t.chunk-1)/t.chunk)
-	t.next.Store(int64(first * t.chunk))
-	e.Parallel(first, t)
+	t.shares.divide(w.N, chunkUnit)
+	e.Parallel(min(e.threads, (w.N+chunkUnit-1)/chunkUnit), t)
 	t.a, t.w, t.ep, t.dst, t.sink, t.tiles = nil, nil, Epilogue{}, nil, nil, nil
 }
 
@@ -155,55 +153,41 @@ func chunkColumns(n, k, m, threads int) int {
 // chunk is chunkColumns for w.
 func (w *S8Weights) chunk(m, threads int) int { return chunkColumns(w.N, w.K, m, threads) }
 
-// take returns the columns of the next chunk, or none.
-func (t *s8Task) take() (n0, n1 int) {
-	for {
-		n := t.next.Load()
-		left := t.w.N - int(n)
-		if left <= 0 {
-			return -1, -1
-		}
-		size := t.size(left)
-		if t.next.CompareAndSwap(n, n+int64(size)) {
-			return int(n), int(n) + size
-		}
-	}
-}
-
-// size is how many of the columns that are left the next chunk has. Where a column
+// size is how many of the columns that are left of a share the next chunk has. Where a column
 // takes long the last chunks are smaller and smaller, so that threads end together
 // (Polychronopoulos and Kuck, "Guided self-scheduling", 1987).
 func (t *s8Task) size(left int) int {
 	size := t.chunk
 	if t.a.Rows > fewRows {
-		size = min(size, max(left/(2*t.e.threads*chunkUnit), 1)*chunkUnit)
+		size = min(size, max(left/(2*chunkUnit), 1)*chunkUnit)
 	}
 	return min(size, left)
 }
 
-// Do computes chunk i and then others until none is left. The next chunk is taken
-// before the present one is computed, so that its weights can be fetched meanwhile.
+// Do computes the chunks of share i and then others until none is left. The next
+// chunk is taken before the present one is computed, so that its weights can be
+// fetched meanwhile.
 func (t *s8Task) Do(thread, i int) {
 	if t.a.Rows == 0 {
 		return
 	}
-	n0 := i * t.chunk
-	n1 := min(n0+t.chunk, t.w.N)
+	n0, n1 := t.shares.take(i, t.size)
 	for n0 >= 0 {
-		next, end := t.take()
-		t.columns(thread, n0, n1, t.following(thread, next))
+		next, end := t.shares.take(i, t.size)
+		t.columns(thread, n0, n1, t.following(i, next))
 		n0, n1 = next, end
 	}
 }
 
-// following is where the columns lie that a thread multiplies next: those from n
-// on, or if that is less than 0 its first ones of the product that follows.
-func (t *s8Task) following(thread, n int) uintptr {
+// following is where the columns lie that are multiplied after those of share i
+// that are now: those from n on, or if that is less than 0 its first ones of the
+// product that follows.
+func (t *s8Task) following(i, n int) uintptr {
 	switch w := t.w.Next; {
 	case n >= 0:
 		return t.w.address(n)
 	case w != nil && w.N > 0:
-		return w.address(thread * w.chunk(t.a.Rows, t.e.threads) % w.N)
+		return w.address(shareStart(i, t.e.threads, w.N, chunkUnit))
 	}
 	return t.w.address(0)
 }

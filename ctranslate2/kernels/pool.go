@@ -14,8 +14,7 @@ type Task interface{ Do(thread, i int) }
 type pool struct {
 	workers []*worker
 	task    Task
-	pieces  int64
-	next    atomic.Int64
+	pieces  shares
 }
 
 type worker struct {
@@ -34,7 +33,7 @@ type worker struct {
 const spins = 4000
 
 func newPool(threads int) *pool {
-	p := &pool{}
+	p := &pool{pieces: make(shares, threads)}
 	for i := 1; i < threads; i++ {
 		w := &worker{wake: make(chan struct{}, 1)}
 		p.workers = append(p.workers, w)
@@ -80,21 +79,17 @@ func (w *worker) raise() {
 	}
 }
 
-// drain runs pieces until none is left.
+// drain runs pieces until none is left, the thread's own first.
 func (p *pool) drain(thread int) {
-	for {
-		i := p.next.Add(1) - 1
-		if i >= p.pieces {
-			return
-		}
-		p.task.Do(thread, int(i))
+	for i, _ := p.pieces.take(thread, one); i >= 0; i, _ = p.pieces.take(thread, one) {
+		p.task.Do(thread, i)
 	}
 }
 
 // run runs t.Do(thread, i) for i in [0, n) and returns when all are done.
 func (p *pool) run(n int, t Task) {
-	p.task, p.pieces = t, int64(n)
-	p.next.Store(0)
+	p.task = t
+	p.pieces.divide(n, 1)
 	for _, w := range p.workers {
 		w.raise()
 	}
