@@ -292,15 +292,26 @@ func (t *screenTask) pays() bool {
 		t.known = append(t.known, t.merged(r).Score)
 	}
 	for i := range t.found {
-		f := &t.found[i]
-		less := func(b bounded) bool { return b.upper < t.known[i%m] }
-		f.columns, f.chunks = slices.DeleteFunc(f.columns, less), slices.DeleteFunc(f.chunks, less)
+		f, known := &t.found[i], t.known[i%m]
+		f.columns, f.chunks = upTo(f.columns, known), upTo(f.chunks, known)
 		left += len(f.columns) + chunkPrice*len(f.chunks)
 	}
 	if t.c.f32 != nil {
 		return left <= 4*screenMost
 	}
 	return left <= screenMost
+}
+
+// upTo drops what can't be as large as known: nearly all, one after the other.
+func upTo(all []bounded, known float32) []bounded {
+	n := 0
+	for _, b := range all {
+		all[n] = b
+		if b.upper >= known {
+			n++
+		}
+	}
+	return all[:n]
 }
 
 // settleTask computes what may be as large as what is known.
