@@ -175,7 +175,7 @@ func (d *download) fetch(ctx context.Context, f File) error {
 	return nil
 }
 
-// progress tells that n more bytes are on disk, and that some were received.
+// progress tells that n more bytes of a file are here, and how many were received.
 func (d *download) progress(f File, n, received int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

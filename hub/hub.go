@@ -79,7 +79,7 @@ type Options struct {
 type Progress struct {
 	Repo       string
 	File       string // the file that made progress
-	Done       int64  // bytes of all files on disk; never falls
+	Done       int64  // bytes of all files that are here, the last of each maybe not on disk yet; never falls
 	Total      int64  // bytes of all files
 	Downloaded int64  // bytes received by this call
 }

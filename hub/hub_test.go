@@ -467,6 +467,7 @@ func TestProgress(t *testing.T) {
 	s := hubtest.New(t)
 	files := models()
 	files["again/model.bin"] = files["translation/nllb/model.bin"] // one blob, two files
+	files["large.bin"] = noise(5<<20, 9)
 	s.Commit(repo, "main", files)
 	var last hub.Progress
 	steps := 0
@@ -482,6 +483,8 @@ func TestProgress(t *testing.T) {
 	s.Fault("storage/.*model.bin", hubtest.Fault{Times: 1, CutAfter: 300_000})
 	s.Fault("storage/.*model.bin", hubtest.Fault{Times: 1, IgnoreRange: true, CutAfter: 200_000})
 	s.Fault("storage/.*spm", hubtest.Fault{Times: 1, WrongBytes: true})
+	s.Fault("storage/.*large", hubtest.Fault{Times: 1, CutAfter: 3_000_000})
+	s.Fault("storage/.*large", hubtest.Fault{Times: 1, IgnoreRange: true, CutAfter: 2_500_000})
 	holds(t, download(t, c, "main"), files)
 	if last.Done != last.Total || last.Downloaded <= 700_000+50_000+30_000 || steps < 10 {
 		t.Errorf("%d steps, %+v", steps, last)

@@ -163,11 +163,13 @@ func (t *transfer) copy(body io.Reader) error {
 		if t.have+int64(n) > t.f.Size {
 			return fmt.Errorf("%w: more than %d bytes arrive for %s", ErrChecksum, t.f.Size, t.f.Path)
 		}
-		if _, err := t.out.Write(buf[:n]); err != nil {
-			return fmt.Errorf("hub: write %s: %w", t.f.Path, err)
+		if n > 0 {
+			if _, err := t.out.Write(buf[:n]); err != nil {
+				return fmt.Errorf("hub: write %s: %w", t.f.Path, err)
+			}
+			t.sum.Write(buf[:n])
+			t.have += int64(n)
 		}
-		t.sum.Write(buf[:n])
-		t.have += int64(n)
 		if err == io.EOF {
 			return nil
 		}
@@ -183,8 +185,9 @@ func (t *transfer) fill(buf []byte, body io.Reader) (n int, err error) {
 	for n < len(buf) && err == nil {
 		var more int
 		more, err = body.Read(buf[n:])
-		n += more
-		t.tell(n, more)
+		if n += more; more > 0 {
+			t.tell(n, more)
+		}
 	}
 	return n, err
 }
