@@ -50,6 +50,7 @@ func TestGapIsTold(t *testing.T) {
 	lines := logged(&o)
 	r := run(t, o)
 	r.serves(first)
+	r.until("the start is told", func() bool { return r.lastEvent("start", "done").Step == "done" })
 	if e := r.lastEvent("start", "done"); e.Gap != 0 || len(lines("models_replaced")) != 0 {
 		t.Errorf("the start: %+v", e)
 	}
