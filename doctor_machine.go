@@ -186,7 +186,7 @@ func (d *doctor) checkSpeed(m foundModels) {
 	}
 	executor := kernels.NewExecutor(threads)
 	defer executor.Close()
-	bandwidth := kernels.ReadBandwidth(executor, make([]byte, measuredBytes))
+	bandwidth := kernels.ReadBandwidth(executor, measuredBytes)
 	tokens := bandwidth / float64(perToken)
 	says := "at most %.0f tokens a second for one request at beam size 1: memory is read at %.1f GB/s now, and a token reads %s of weights. Requests at once share the reading"
 	if tokens < 5 {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -21,12 +20,7 @@ type machine struct{ exec *kernels.Executor }
 
 // bandwidth measures how fast memory is read now. On a shared machine that
 // changes from one second to the next, so it is asked before and after each run.
-// Its memory does not count as the runtime's.
-func (m machine) bandwidth() float64 {
-	b := kernels.ReadBandwidth(m.exec, make([]byte, bandwidthBytes))
-	debug.FreeOSMemory()
-	return b
-}
+func (m machine) bandwidth() float64 { return kernels.ReadBandwidth(m.exec, bandwidthBytes) }
 
 func median[T any](all []T, of func(T) float64) float64 {
 	values := make([]float64, len(all))

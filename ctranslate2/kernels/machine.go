@@ -1,20 +1,31 @@
 package kernels
 
-import "time"
+import (
+	"time"
+
+	"github.com/sematech/sema/ctranslate2/memory"
+)
 
 // ReadBandwidth returns how many bytes a second all threads of e together read
-// from memory: the best of several passes over buf, which should be much larger
-// than the caches and is written once.
-func ReadBandwidth(e *Executor, buf []byte) float64 {
+// from memory: the best of several passes over n bytes, which should be much more
+// than the caches hold, in huge pages where there are. It returns 0 if the system
+// has no room for them.
+func ReadBandwidth(e *Executor, n int) float64 {
+	buf, err := memory.Reserve(n)
+	if err != nil {
+		return 0
+	}
+	defer memory.Release(buf)
+	memory.AdviseHuge(buf, true)
 	for i := range buf {
 		buf[i] = byte(i)
 	}
-	t := &readTask{buf: buf, sums: make([]uint64, (len(buf)+readPiece-1)/readPiece)}
+	t := &readTask{buf: buf, sums: make([]uint64, (n+readPiece-1)/readPiece)}
 	best := 0.0
 	for range 5 {
 		start := time.Now()
 		e.Parallel(len(t.sums), t)
-		best = max(best, float64(len(buf))/time.Since(start).Seconds())
+		best = max(best, float64(n)/time.Since(start).Seconds())
 	}
 	return best
 }
