@@ -176,9 +176,9 @@ func chain(layers []*dense) {
 }
 
 // input is a block of rows [m][ld] given to Dense layers. Its quantized form is
-// made once, by the first layer that needs it.
+// made once, by what normalizes the rows or by the first layer that needs it.
 type input struct {
-	x     []float32
+	x     []float32 // or nil, if only the quantized form was made
 	ld, m int
 	q     *kernels.QuantizedRows // buffers; valid if ready
 	ready bool

@@ -10,7 +10,7 @@ type workspace struct {
 	exec *kernels.Executor
 	q    kernels.QuantizedRows
 
-	normed  memory.Buffer // [m][d], the normalized input of a sub-layer, if it takes floats
+	normed  memory.Buffer // [m][d], the normalized input of a sub-layer that takes floats, or the output layer's
 	wide    memory.Buffer // [m][3d] or [m][ffn]: queries, keys and values, or inner activations
 	gate    memory.Buffer // [m][ffn]
 	context memory.Buffer // [m][d], what attention read

@@ -75,9 +75,10 @@ func (b *s8Block) columns(rows int, lines, panel *int8, c []int32, next uintptr)
 	}
 }
 
-// packed multiplies panelRows rows from r on by the packed columns. These begin
-// with the first four bytes of k, or what the shift masks of them and the rest: out
-// is where the products will go, in rows of ldo bytes.
+// packed multiplies panelRows rows from r on by the packed columns. Their first group
+// that counts begins shift%4 bytes before the rows, with weights that are masked to
+// zero; the groups of its piece of 16 that come before it are skipped. out is where the
+// products will go, in rows of ldo bytes.
 func (b *s8Block) packed(r int, panel *int8, c []int32, out uintptr, ldo int) {
 	a, w, shift := b.t.a, b.t.w, b.t.w.shift()
 	before := shift % 4

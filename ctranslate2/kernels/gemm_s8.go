@@ -91,7 +91,7 @@ type s8Kernels struct {
 // fewRows is the most rows for which reading the weights takes the time.
 const fewRows = 8
 
-// s8Task is one product, cut into chunks of columns that threads take in turn.
+// s8Task is one product. Each thread has a share of the columns, which it takes in chunks.
 type s8Task struct {
 	e    *Executor
 	a    *QuantizedRows
@@ -153,39 +153,39 @@ func chunkColumns(n, k, m, threads int) int {
 // chunk is chunkColumns for w.
 func (w *S8Weights) chunk(m, threads int) int { return chunkColumns(w.N, w.K, m, threads) }
 
-// size is how many of the columns that are left of a share the next chunk has. Where a column
-// takes long the last chunks are smaller and smaller, so that threads end together
-// (Polychronopoulos and Kuck, "Guided self-scheduling", 1987).
+// size is how many of the columns that are left of a share the next chunk has. The
+// last chunks are smaller and smaller, so that threads end together (Polychronopoulos
+// and Kuck, "Guided self-scheduling", 1987).
 func (t *s8Task) size(left int) int {
-	size := t.chunk
-	if t.a.Rows > fewRows {
-		size = min(size, max(left/(2*chunkUnit), 1)*chunkUnit)
-	}
-	return min(size, left)
+	half := max(left/(2*chunkUnit), 1) * chunkUnit
+	return min(t.chunk, half, left)
 }
 
-// Do computes the chunks of share i and then others until none is left. The next
-// chunk is taken before the present one is computed, so that its weights can be
-// fetched meanwhile.
+// Do computes the chunks of share i, and then those of others until none is left.
+// The next one of its own is taken before the present one is computed, so that its
+// weights can be fetched meanwhile.
 func (t *s8Task) Do(thread, i int) {
 	if t.a.Rows == 0 {
 		return
 	}
 	n0, n1 := t.shares.take(i, t.size)
 	for n0 >= 0 {
-		next, end := t.shares.take(i, t.size)
+		next, end := t.shares[i].take(t.size)
 		t.columns(thread, n0, n1, t.following(i, next))
+		if next < 0 {
+			next, end = t.shares.take(i, t.size)
+		}
 		n0, n1 = next, end
 	}
 }
 
-// following is where the columns lie that are multiplied after those of share i
-// that are now: those from n on, or if that is less than 0 its first ones of the
-// product that follows.
-func (t *s8Task) following(i, n int) uintptr {
+// following is where the columns lie that are fetched while others are computed for
+// share i: from next on, or if that is less than 0 its first ones of the product
+// that follows.
+func (t *s8Task) following(i, next int) uintptr {
 	switch w := t.w.Next; {
-	case n >= 0:
-		return t.w.address(n)
+	case next >= 0:
+		return t.w.address(next)
 	case w != nil && w.N > 0:
 		return w.address(shareStart(i, t.e.threads, w.N, chunkUnit))
 	}

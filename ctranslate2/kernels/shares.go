@@ -28,23 +28,29 @@ func (s shares) divide(n, unit int) {
 	}
 }
 
-// take returns the next pieces of share i, or of another; or none. size says how many
-// of those that are left.
+// take returns the next pieces of share i, or if it has no more of another; or
+// none. size says how many of those that are left.
 func (s shares) take(i int, size func(left int) int) (from, to int) {
 	for k := range s {
-		one := &s[(i+k)%len(s)]
-		for {
-			n := one.next.Load()
-			left := one.end - n
-			if left <= 0 {
-				break
-			}
-			if m := n + int64(size(int(left))); one.next.CompareAndSwap(n, m) {
-				return int(n), int(m)
-			}
+		if from, to = s[(i+k)%len(s)].take(size); from >= 0 {
+			break
 		}
 	}
-	return -1, -1
+	return from, to
+}
+
+// take returns the next pieces of the share, or none.
+func (s *share) take(size func(left int) int) (from, to int) {
+	for {
+		n := s.next.Load()
+		left := s.end - n
+		if left <= 0 {
+			return -1, -1
+		}
+		if m := n + int64(size(int(left))); s.next.CompareAndSwap(n, m) {
+			return int(n), int(m)
+		}
+	}
 }
 
 // one takes a piece at a time.

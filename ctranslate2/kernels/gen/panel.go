@@ -106,7 +106,8 @@ const leastColumnRows, mostColumnRows = 2, 16
 // Rows of weights that lie shift bytes behind a line's start, all of them, are read
 // from there, by whole lines: what is not theirs is masked, and so is what follows the
 // last of k. Pieces of 16 bytes that are all masked are left out. So a is read from at
-// most 15 bytes before a row to 15 behind it.
+// most 15 bytes before a row to 15 behind it, or if k is less than 64 up to there. Only
+// rows of whole lines may have a shift.
 //
 // The lines of b, a power of two apart more often than not, would throw each
 // other out of the first cache between one piece and the next. So they are read
@@ -168,8 +169,7 @@ type lineCopy struct {
 	left, pieces mem
 }
 
-// newLineCopy starts with the line that lies shift bytes before b. Rows shorter
-// than a line have no shift.
+// newLineCopy starts with the line that lies shift bytes before b.
 func newLineCopy(b, ldb4, shift reg.GPVirtual) lineCopy {
 	ldb12 := GP64()
 	SHLQ(imm(2), ldb4)
