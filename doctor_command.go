@@ -114,6 +114,7 @@ func examine(ctx context.Context, environ []string) []finding {
 	d.checkStart(golden)
 	d.checkKernels()
 	d.checkThreads()
+	d.checkHugePages(os.ReadFile)
 	m := d.checkModels(ctx)
 	d.checkMemory(m)
 	d.checkDisk(m)

@@ -264,6 +264,19 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
+func TestDoctorOfHugePages(t *testing.T) {
+	d := &doctor{}
+	for _, modes := range []string{"always [madvise] never\n", "always madvise [never]\n"} {
+		d.checkHugePages(func(string) ([]byte, error) { return []byte(modes), nil })
+	}
+	d.checkHugePages(func(string) ([]byte, error) { return nil, os.ErrNotExist })
+	wantFinding(t, d.findings, "ok", "huge pages", "are read from them")
+	wantFinding(t, d.findings, "note", "huge pages", "they are off")
+	if len(d.findings) != 2 {
+		t.Errorf("of a system without huge pages: %+v", d.findings)
+	}
+}
+
 func TestDoctorOfMemory(t *testing.T) {
 	limit, _ := memoryLimit(os.ReadFile)
 	if limit == 0 {
