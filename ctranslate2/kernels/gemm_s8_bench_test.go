@@ -3,6 +3,8 @@ package kernels
 import (
 	"fmt"
 	"testing"
+
+	"github.com/sematech/sema/ctranslate2/memory"
 )
 
 // BenchmarkLinearS8 multiplies by the matrices of a distilled NLLB model, from
@@ -56,6 +58,51 @@ func benchmarkLinearS8(b *testing.B, isa ISA, m, n, k int) {
 	perSecond := float64(b.N) / b.Elapsed().Seconds()
 	b.ReportMetric(perSecond*float64(n*k)/1e9, "GB/s")
 	b.ReportMetric(perSecond*float64(2*m*n*k)/1e9, "GOPS")
+}
+
+// BenchmarkPlacement multiplies by weights that lie in small and in huge pages, and
+// at the start of a line and five bytes behind it, as a model's may.
+func BenchmarkPlacement(b *testing.B) {
+	for _, huge := range []bool{false, true} {
+		room, err := memory.Reserve(200 << 20)
+		if err != nil {
+			b.Fatal(err)
+		}
+		memory.AdviseHuge(room, huge)
+		for i := range room {
+			room[i] = byte(i % 255)
+		}
+		for _, offset := range []int{0, 5} {
+			for _, s := range [][2]int{{4096, 1024}, {1024, 4096}} {
+				for _, m := range []int{1, 4, 16} {
+					name := fmt.Sprintf("huge=%t/offset=%d/%dx%d/m%d", huge, offset, s[0], s[1], m)
+					b.Run(name, func(b *testing.B) { benchmarkPlacement(b, room[offset:], m, s[0], s[1]) })
+				}
+			}
+		}
+		_ = memory.Release(room)
+	}
+}
+
+func benchmarkPlacement(b *testing.B, room []byte, m, n, k int) {
+	e := NewExecutor(DefaultThreads())
+	defer e.Close()
+	scale := make([]float32, n)
+	for i := range scale {
+		scale[i] = 1000
+	}
+	var all []*S8Weights
+	for ; len(room) >= n*k; room = room[n*k:] {
+		all = append(all, NewS8Weights(int8s(room[:n*k]), n, k, scale))
+	}
+	e.Compensate(all...)
+	var q QuantizedRows
+	defer q.Free()
+	dst := make([]float32, m*n)
+	e.Quantize(&q, make([]float32, m*k), k, m, k, false)
+	for i := 0; b.Loop(); i++ {
+		e.LinearS8(dst, n, &q, all[i%len(all)], nil)
+	}
 }
 
 type discard struct{}
