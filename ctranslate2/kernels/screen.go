@@ -306,10 +306,11 @@ func (t *screenTask) pays() bool {
 func upTo(all []bounded, known float32) []bounded {
 	n := 0
 	for _, b := range all {
-		all[n] = b
-		if b.upper >= known {
-			n++
+		if b.upper < known {
+			continue
 		}
+		all[n] = b
+		n++
 	}
 	return all[:n]
 }
