@@ -135,9 +135,9 @@ func (e *Executor) linearS8(dst []float32, ldd int, sink ColumnSink, a *Quantize
 // chunkUnit is what all chunks but a last one are multiples of.
 const chunkUnit = 32
 
-// chunkColumns returns how many columns a thread takes at a time: always the same
-// multiple, so that panels do not straddle chunks, and as many as leave each thread a
-// few chunks, if there are that many columns. With few rows memory is all that counts,
+// chunkColumns returns the most columns that a thread takes at a time: a multiple of
+// chunkUnit, so that panels do not straddle chunks, and so few that each thread has
+// some chunks, if there are that many columns. With few rows memory is all that counts,
 // and reads faster in long runs; with many, the products should stay in the cache.
 func chunkColumns(n, k, m, threads int) int {
 	bytes, most, least := 2<<20, 2048, 2
