@@ -42,7 +42,7 @@ func tileConfig(rows int) *byte { return (*byte)(unsafe.Pointer(&tileConfigs[row
 // amxS8 are AVX-512's kernels but for products of several rows.
 func amxS8() s8Kernels {
 	k, coarse := avx512S8, avx512Coarse
-	k.prepare, k.blocked = prepareAMX, blockedAMX
+	k.products, k.prepare, k.blocked = productsInStripes, prepareAMX, blockedAMX
 	coarse.dots, coarse.pairsPay = coarseDotsAMX, false
 	k.coarse = &coarse
 	return k
@@ -51,15 +51,16 @@ func amxS8() s8Kernels {
 // tilePackTask packs the rows of a product in tiles.
 type tilePackTask s8Task
 
-// prepareAMX packs the rows of a product in blocks of 16, [K/64][16][64] bytes each:
-// of four of k in turn those of all rows. Rows that there are not are any.
+// prepareAMX packs the rows of a product in blocks of 16, [K/64][16][64] bytes each: as
+// they are where there are many, or else of four of k in turn those of all rows. Rows
+// that there are not are any.
 func prepareAMX(t *s8Task) {
 	w, m := t.w, t.a.Rows
 	t.tiles = nil
 	if m < 2 || w.N < panelColumns || w.K%tileLine != 0 || w.K == 0 {
 		return
 	}
-	blocks := (m + tileLines - 1) / tileLines
+	blocks := tileBlocks(m)
 	t.tiles = t.e.tiles.Grow(max(blocks, 2) * tileLines * w.K)
 	t.e.Parallel(blocks, (*tilePackTask)(t))
 }
@@ -78,21 +79,32 @@ func (p *tilePackTask) Do(_, i int) {
 	} else {
 		rows = rows[tileRow(i, a.Rows)*stride:]
 	}
-	packS8(ptr(int8s(rows)), stride, p.w.K, ptr(int8s(dst)), tileLine)
+	if a.Rows < tilePanelRows {
+		packS8(ptr(int8s(rows)), stride, p.w.K, ptr(int8s(dst)), tileLine)
+	} else {
+		packTiles(ptr(rows), stride, p.w.K/tileLine, ptr(dst))
+	}
 }
+
+// tileBlocks is how many blocks m rows are.
+func tileBlocks(m int) int { return (m + tileLines - 1) / tileLines }
 
 // tileRow is the first row of block i of m rows.
 func tileRow(i, m int) int { return max(min(i*tileLines, m-tileLines), 0) }
 
 // tileProducts by blocks of rows.
-var tileProducts = [...]func(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, groups int){
+var tileProducts = [...]func(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, lines int){
 	1: tileProducts_1, tileProducts_2,
 }
 
 // blockedAMX multiplies panels of columns by two blocks of rows at a time.
 func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
-	if t.tiles == nil {
+	switch {
+	case t.tiles == nil:
 		blockedAVX512(t, thread, c, n0, n1, next, out, ldo)
+		return
+	case t.a.Rows >= tilePanelRows:
+		panelsAMX(t, thread, n0, n1, next, out, ldo)
 		return
 	}
 	const products = 2 * tileLines * panelColumns
@@ -103,19 +115,23 @@ func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out 
 	}
 }
 
+// fetchLines is how many lines of a panel are fetched for each 64 of k, in each of eight
+// places.
+const fetchLines = panelColumns / 8
+
 // tiles multiplies the panel by all rows, with room for the products of two blocks
 // of them, transposed and not. Meanwhile it fetches the panel that follows.
 func (b *s8Block) tiles(transposed, c []int32, next uintptr, out []float32, ldo int) {
 	w, m := b.t.w, b.t.a.Rows
-	blocks, size, steps := (m+tileLines-1)/tileLines, tileLines*w.K, w.K/tileLine
+	blocks, size, steps := tileBlocks(m), tileLines*w.K, w.K/tileLine
 	calls := (blocks + 1) / 2
-	fetch := panelColumns / 4 // groups of four lines for each step, shared by the calls
+	fetch := fetchLines // shared by the calls
 	ahead := w.ahead(b.n+panelColumns, b.n1, next)
 	for i := 0; i < blocks; i += 2 {
-		both, groups := min(2, blocks-i), min((panelColumns/4+calls-1)/calls, fetch)
-		tileProducts[both](tileConfig(tileLines), &w.Data[b.p*w.K], w.K, &b.t.tiles[i*size], size, steps, ptr(transposed), ptr(c), &w.Comp[b.p], ahead, groups)
-		ahead += uintptr(groups * 4 * tileLine * steps)
-		fetch -= groups
+		both, lines := min(2, blocks-i), min((fetchLines+calls-1)/calls, fetch)
+		tileProducts[both](tileConfig(tileLines), &w.Data[b.p*w.K], w.K, &b.t.tiles[i*size], size, steps, ptr(transposed), ptr(c), &w.Comp[b.p], ahead, lines)
+		ahead += uintptr(lines * tileLine * steps)
+		fetch -= lines
 		b.finishTiles(out, ldo, c, i, both)
 	}
 }
@@ -141,7 +157,7 @@ const tileCoarseRows = 5
 
 func coarseDotsAMX(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth int) {
 	if m < tileCoarseRows || depth%tileLine != 0 {
-		coarseDotsAVX512(c, ldc, a, lda, m, panel, depth)
+		coarseDotsQuarters.products(c, ldc, a, lda, m, panel, depth)
 		return
 	}
 	for r := 0; r < m; r += 2 * tileLines {

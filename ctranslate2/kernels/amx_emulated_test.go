@@ -203,7 +203,7 @@ func (e *emulator) execute(r *tileRegisters, regs *syscall.PtraceRegs, code [6]b
 	x, b := code[1]>>6&1^1, code[1]>>5&1^1
 	vvvv, prefix, mode := int(code[2]>>3&15^15), code[2]&3, code[4]>>6
 	reg, rm := int(code[4]>>3&7), code[4]&7
-	const none, f3, f2 = 0, 2, 3
+	const none, p66, f3, f2 = 0, 1, 2, 3
 	switch code[3] {
 	case 0x49:
 		switch {
@@ -223,8 +223,8 @@ func (e *emulator) execute(r *tileRegisters, regs *syscall.PtraceRegs, code [6]b
 			return 6, e.move(r, reg, prefix == f3, base, stride)
 		}
 	case 0x5e:
-		if prefix == f3 && mode == 3 {
-			return 5, r.dot(reg, int(rm), vvvv)
+		if (prefix == f3 || prefix == p66) && mode == 3 {
+			return 5, r.dot(reg, int(rm), vvvv, prefix == f3)
 		}
 	}
 	return 0, errNotAMX
@@ -252,8 +252,9 @@ func (e *emulator) move(r *tileRegisters, t int, store bool, address, stride uin
 	return err
 }
 
-// dot adds the products of a's signed and b's unsigned bytes to c.
-func (r *tileRegisters) dot(c, a, b int) error {
+// dot adds the products of a's bytes and b's to c: of the two, one has signed bytes and
+// the other unsigned ones.
+func (r *tileRegisters) dot(c, a, b int, signedA bool) error {
 	if r.lines(c) != r.lines(a) || r.bytes(c) != r.bytes(b) || r.bytes(a) != 4*r.lines(b) || r.lines(a)*r.lines(b) == 0 {
 		return errors.New("the shapes of the tiles don't go together")
 	}
@@ -261,7 +262,11 @@ func (r *tileRegisters) dot(c, a, b int) error {
 		for n := 0; n < r.bytes(c); n += 4 {
 			sum := binary.LittleEndian.Uint32(r.tiles[c][m][n:])
 			for k := range r.bytes(a) {
-				sum += uint32(int32(int8(r.tiles[a][m][k])) * int32(r.tiles[b][k/4][n+k%4]))
+				signed, unsigned := r.tiles[a][m][k], r.tiles[b][k/4][n+k%4]
+				if !signedA {
+					signed, unsigned = unsigned, signed
+				}
+				sum += uint32(int32(int8(signed)) * int32(unsigned))
 			}
 			binary.LittleEndian.PutUint32(r.tiles[c][m][n:], sum)
 		}

@@ -16,7 +16,7 @@ func hasAVX512VNNI() bool {
 func machineTiers() []tier {
 	var all []tier
 	if hasAVX512VNNI() {
-		avx512Coarse.pairsPay = addsMore()
+		tuneAVX512(isAMD())
 		if hasAMX() {
 			all = append(all, tier{AMX, amxS8(), avx512F32})
 		}
@@ -31,9 +31,25 @@ func machineTiers() []tier {
 	return all
 }
 
+// tuneAVX512 chooses what is faster on a processor of AMD's, or else of Intel's. AMD's
+// add in more places than they multiply in, and foresee what is read in the order of its
+// addresses; Intel's foresee no further than a page of 4 KiB, but in several at once.
+func tuneAVX512(amd bool) {
+	avx512Coarse.pairsPay = amd
+	if amd {
+		avx512S8.products, avx512Coarse.dots = productsAVX512, coarseDots.products
+	} else {
+		avx512S8.products, avx512Coarse.dots = productsInStripes, coarseDotsQuarters.products
+	}
+}
+
+func isAMD() bool {
+	b, d, c := vendor()
+	return b == 0x68747541 && d == 0x69746e65 && c == 0x444d4163 // AuthenticAMD
+}
+
 var avx512S8 = s8Kernels{
 	quantizeRow:   quantizeRowAVX512,
-	products:      productsAVX512,
 	blocked:       blockedAVX512,
 	dequantizeRow: dequantizeRowAVX512,
 	rowSums:       rowSumsAVX512,

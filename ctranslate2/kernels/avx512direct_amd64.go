@@ -22,3 +22,23 @@ func productsAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 in
 		}
 	}
 }
+
+// stripes is how many places stripesS8 reads at, by turns.
+const stripes = 4
+
+// productsInStripes is productsAVX512 for processors that foresee no further than a
+// page, but in several at once: it cuts the columns in stripes and reads a line of each
+// by turns.
+func productsInStripes(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {
+	k, stripe := w.K, (n1-n0)/stripes
+	if a.Rows > 1 || stripe*k == 0 {
+		productsAVX512(c, ldc, a, w, n0, n1, next)
+		return
+	}
+	most := max(streamBytes/(stripes*k), 1)
+	for i := 0; i < stripe; i += most {
+		stripesS8(ptr(a.Data), &w.Data[(n0+i)*k], k, stripe, min(most, stripe-i), &c[i], &w.Comp[n0+i])
+	}
+	rest := stripes * stripe
+	productsAVX512(c[rest:], ldc, a, w, n0+rest, n1, next)
+}

@@ -6,7 +6,7 @@ import (
 )
 
 var (
-	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, dots: coarseDotsAVX512, pairs: coarsePairsAVX512, bounds: coarseBoundsAVX512}
+	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, pairs: coarsePairsAVX512, bounds: coarseBoundsAVX512}
 	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, dots: vnniCoarseDots.products, bounds: coarseBoundsAVX2}
 	avx2Coarse    = coarseKernels{pack: packCoarseAVX2, dots: avx2CoarseDots.products, bounds: coarseBoundsAVX2}
 )
@@ -74,16 +74,24 @@ func mergeCoarse(dst, rows []byte, depth int) {
 	}
 }
 
-// coarseDots by rows.
-var coarseDots = [...]func(a *int8, lda int, panel *byte, n int, c *int32, ldc int){
-	1: coarseDots_1, coarseDots_2, coarseDots_3, coarseDots_4, coarseDots_5, coarseDots_6, coarseDots_7, coarseDots_8,
-}
+// levelDots are products with levels, by rows.
+type levelDots [blockRows + 1]func(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
-func coarseDotsAVX512(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth int) {
+var (
+	coarseDots = levelDots{
+		1: coarseDots_1, coarseDots_2, coarseDots_3, coarseDots_4, coarseDots_5, coarseDots_6, coarseDots_7, coarseDots_8,
+	}
+	coarseDotsQuarters = levelDots{
+		1: coarseDotsQuarters_1, coarseDotsQuarters_2, coarseDotsQuarters_3, coarseDotsQuarters_4,
+		coarseDotsQuarters_5, coarseDotsQuarters_6, coarseDotsQuarters_7, coarseDotsQuarters_8,
+	}
+)
+
+func (d *levelDots) products(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth int) {
 	blocks := (m + blockRows - 1) / blockRows
 	height := (m + blocks - 1) / blocks
 	for r := 0; r < m; r += height {
-		coarseDots[min(height, m-r)](&a[r*lda], lda, ptr(panel), depth/8, &c[r*ldc], 4*ldc)
+		d[min(height, m-r)](&a[r*lda], lda, ptr(panel), depth/16, &c[r*ldc], 4*ldc)
 	}
 }
 
@@ -123,13 +131,6 @@ func pairColumns(panel []byte, depth int) {
 	own, zero := int32s(panel[coarseColumns*depth/2:]), int32(0)
 	clear(own)
 	coarsePairs_1(&noRow[0], 0, &zero, ptr(panel), depth/16, ptr(own), 0, 0)
-}
-
-// addsMore reports whether the processor adds in more places than it multiplies
-// in, as AMD's with AVX-512 do, unlike Intel's.
-func addsMore() bool {
-	b, d, c := vendor()
-	return b == 0x68747541 && d == 0x69746e65 && c == 0x444d4163 // AuthenticAMD
 }
 
 // vexCoarseDots are a tier's products with levels, by rows less 1.

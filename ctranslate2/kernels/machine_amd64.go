@@ -1,11 +1,16 @@
 package kernels
 
-func sumMemory(b []byte) uint64 {
+func memoryReaders() []memoryReader {
 	if hasAVX512VNNI() {
-		return readMemory(ptr(b), len(b))
+		return []memoryReader{readInOrder, readInStripes}
 	}
-	return sumMemoryGeneric(b)
+	return []memoryReader{sumMemoryGeneric}
 }
+
+func readInOrder(b []byte) uint64 { return readMemory(ptr(b), len(b)) }
+
+// readInStripes reads an eighth of b in each of eight places, by turns.
+func readInStripes(b []byte) uint64 { return readStripes(ptr(b), len(b)/8, len(b)/8) }
 
 // peakOperations runs n rounds of independent products in registers and returns
 // how many operations a round has.

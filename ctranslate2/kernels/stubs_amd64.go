@@ -13,6 +13,9 @@ func dotS8(a *uint8, b *int8, k int, c *int32, add *int32)
 func streamS8(a *uint8, b *int8, k int, n int, c *int32, add *int32)
 
 //go:noescape
+func stripesS8(a *uint8, b *int8, k int, stripe int, n int, c *int32, add *int32)
+
+//go:noescape
 func packS8(b *int8, ldb int, k int, dst *int8, step int)
 
 //go:noescape
@@ -28,10 +31,16 @@ func coarseMerge(dst *byte, src *int8, n int)
 func coarseDots_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarseDotsQuarters_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
 func coarsePairs_1(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarsePairs_2(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
@@ -40,10 +49,16 @@ func coarsePairs_2(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, 
 func coarseDots_3(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarseDotsQuarters_3(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
 func coarsePairs_3(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarseDots_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarsePairs_4(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
@@ -52,10 +67,16 @@ func coarsePairs_4(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, 
 func coarseDots_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarseDotsQuarters_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
 func coarsePairs_5(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarseDots_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarsePairs_6(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
@@ -64,10 +85,16 @@ func coarsePairs_6(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, 
 func coarseDots_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarseDotsQuarters_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
 func coarsePairs_7(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarseDots_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarsePairs_8(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
@@ -129,16 +156,25 @@ func columnsS8_16(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *
 func panelS8(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, out uintptr, ldo int)
 
 //go:noescape
-func tileProducts_1(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, groups int)
+func tileProducts_1(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, lines int)
+
+//go:noescape
+func tilePanel_1(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int)
 
 //go:noescape
 func coarseTiles_1(config *byte, a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
-func tileProducts_2(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, groups int)
+func tileProducts_2(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, lines int)
+
+//go:noescape
+func tilePanel_2(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int)
 
 //go:noescape
 func coarseTiles_2(config *byte, a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func packTiles(x *uint8, ldx int, n int, dst *uint8)
 
 //go:noescape
 func tilePeak(config *byte, n int)
@@ -241,5 +277,8 @@ func dequantS8F32(dst *float32, q *int8, n int, inverse float32)
 
 //go:noescape
 func readMemory(p *byte, n int) uint64
+
+//go:noescape
+func readStripes(p *byte, apart int, n int) uint64
 
 func peakS8(n int)

@@ -60,6 +60,9 @@ func tileZero(tiles ...tile) {
 // tileDot adds the products of a's signed bytes and b's unsigned ones to c.
 func tileDot(a, b, c tile) { vex(vexF3, 0x5e, int(b), 0, 0, 0, nil, 0xc0|int(c)<<3|int(a)) }
 
+// tileDotUS adds the products of a's unsigned bytes and b's signed ones to c.
+func tileDotUS(a, b, c tile) { vex(vex66, 0x5e, int(b), 0, 0, 0, nil, 0xc0|int(c)<<3|int(a)) }
+
 func tileConfigure(config reg.Register) {
 	if b := number(config) & 7; b == 4 || b == 5 {
 		panic("the encoding of this register is another")
@@ -79,11 +82,12 @@ func into(r reg.GPPhysical, name string) reg.GPPhysical {
 // of weights as they are stored and one or two blocks of 16 rows of bytes, each
 // packed in tiles: 64·n of k, in groups of four. The weights are the first operand,
 // so that they need no packing; the products come out transposed, to products
-// [32][16·blocks], and are transposed back. Meanwhile it fetches, for each 64 of k,
-// groups times four lines at pf.
+// [32][16·blocks], and are transposed back. Meanwhile it fetches 32 rows of weights at
+// pf or a part of them: of every four rows, which lie one behind the other, some lines
+// for each 64 of k.
 func tileProducts(blocks int) {
 	name := fmt.Sprintf("tileProducts_%d", blocks)
-	TEXT(name, NOSPLIT, "func(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, groups int)")
+	TEXT(name, NOSPLIT, "func(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, lines int)")
 	Pragma("noescape")
 	tileConfigure(into(reg.RAX, "config"))
 	w0, ldw, x0, line := into(reg.RDI, "w"), into(reg.RSI, "ldw"), into(reg.R8, "x"), reg.R11
@@ -98,7 +102,7 @@ func tileProducts(blocks int) {
 	MOVQ(operand.I32(64), line)
 	sums := []tile{0, 1, 2, 3}[:2*blocks] // of weights i and block j: blocks·i + j
 	tileZero(sums...)
-	n, pf := gp("n"), gp("pf")
+	n, ahead := gp("n"), newTileFetch(ldw)
 	Label(name + "_loop")
 	tileLoad(x0, line, 6)
 	tileLoad(w0, ldw, 4)
@@ -112,7 +116,7 @@ func tileProducts(blocks int) {
 	if blocks > 1 {
 		tileDot(5, 7, sums[3])
 	}
-	fetchLines(name, pf)
+	ahead.fetch(name)
 	ADDQ(imm(64), w0)
 	ADDQ(imm(64), w1)
 	ADDQ(operand.I32(1024), x0)
@@ -137,17 +141,32 @@ func tileProducts(blocks int) {
 	RET()
 }
 
-// fetchLines fetches some groups of four lines.
-func fetchLines(name string, pf reg.GPVirtual) {
-	groups := gp("groups")
-	TESTQ(groups, groups)
+// tileFetch fetches lines of 32 rows of weights in eight places, a multiple of four
+// rows apart, by turns: as stripesS8 does, and for the same reason.
+type tileFetch struct{ low, high stridedRows }
+
+func newTileFetch(ldw operand.Op) tileFetch {
+	apart, high := GP64(), GP64()
+	MOVQ(ldw, apart)
+	SHLQ(imm(2), apart)
+	low := newStridedRows(gp("pf"), apart, 4)
+	LEAQ(mem{Base: low.bases[0], Index: apart, Scale: 4}, high)
+	return tileFetch{low, stridedRows{[]reg.GPVirtual{high}, low.stride, low.stride3}}
+}
+
+// fetch fetches the next lines of each place.
+func (f tileFetch) fetch(name string) {
+	lines := gp("lines")
+	TESTQ(lines, lines)
 	JZ(label(name + "_fetched"))
 	Label(name + "_fetch")
-	for i := 0; i < 4; i++ {
-		PREFETCHT1(mem{Base: pf, Disp: 64 * i})
+	for _, rows := range []stridedRows{f.low, f.high} {
+		for i := 0; i < 4; i++ {
+			PREFETCHT0(rows.row(i))
+		}
+		rows.advance(64)
 	}
-	ADDQ(operand.I32(256), pf)
-	DECQ(groups)
+	DECQ(lines)
 	JNZ(label(name + "_fetch"))
 	Label(name + "_fetched")
 }
@@ -160,6 +179,101 @@ func untile(products, c, add reg.GPVirtual, blocks, weights, block int) {
 	for r, v := range transpose16(func(i int) mem { return at(from, 64*blocks*i) }, nil) {
 		VPADDD(sum, v, v)
 		VMOVDQU32(v, mem{Base: c, Disp: 128*(16*block+r) + 64*weights})
+	}
+}
+
+// packTiles copies 16 rows of bytes to tiles of 64·n of k, [n][16][64].
+func packTiles() {
+	const name = "packTiles"
+	TEXT(name, NOSPLIT, "func(x *uint8, ldx int, n int, dst *uint8)")
+	Pragma("noescape")
+	xs, dst, n := newStridedRows(gp("x"), gp("ldx"), 16), gp("dst"), gp("n")
+	Label(name + "_loop")
+	for i := 0; i < 16; i++ {
+		v := ZMM()
+		VMOVDQU8(xs.row(i), v)
+		VMOVDQU8(v, mem{Base: dst, Disp: 64 * i})
+	}
+	xs.advance(64)
+	ADDQ(operand.I32(1024), dst)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// tilePanel generates c[i][j] = Σ x[i][k]·w[j][k] + from[i][j] for 32 columns of packed
+// weights and calls times one or two blocks of 16 rows of bytes in tiles, which lie ldx
+// apart: 64·n of k. Of the weights, those of 16 columns are groups of four of k, 64
+// bytes each, and those of the other 16 lie high bytes behind them. from has rows ldfrom
+// bytes apart, or all the same, and may be c, whose rows lie one behind the other.
+// Meanwhile it fetches rows of ldw bytes at pf, as tileProducts does.
+func tilePanel(blocks int) {
+	name := fmt.Sprintf("tilePanel_%d", blocks)
+	TEXT(name, NOSPLIT, "func(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int)")
+	Pragma("noescape")
+	tileConfigure(into(reg.RAX, "config"))
+	x, line, low, high, base, stride := reg.RDX, reg.R11, reg.R8, reg.R9, reg.RDI, reg.RSI
+	MOVQ(operand.I32(64), line)
+	ahead, n := newTileFetch(param("ldw")), gp("n")
+	sums := []tile{0, 1, 2, 3}[:2*blocks] // of block i and columns 16·j..: 2·i + j
+	Label(name + "_call")
+	MOVQ(param("from"), base)
+	MOVQ(param("ldfrom"), stride)
+	tileSums(sums, base, stride, tileLoad)
+	MOVQ(base, param("from"))
+	MOVQ(param("panel"), low)
+	MOVQ(low, high)
+	ADDQ(param("high"), high)
+	MOVQ(param("n"), n)
+	x1 := reg.RCX
+	MOVQ(param("x"), x)
+	if blocks > 1 {
+		MOVQ(x, x1)
+		ADDQ(param("ldx"), x1)
+	}
+	Label(name + "_loop")
+	tileLoad(low, line, 6)
+	tileLoad(x, line, 4)
+	tileDotUS(4, 6, 0)
+	tileLoad(high, line, 7)
+	tileDotUS(4, 7, 1)
+	if blocks > 1 {
+		tileLoad(x1, line, 5)
+		tileDotUS(5, 6, 2)
+		tileDotUS(5, 7, 3)
+		ADDQ(operand.I32(1024), x1)
+	}
+	ahead.fetch(name)
+	for _, r := range []reg.Register{low, high, x} {
+		ADDQ(operand.I32(1024), r)
+	}
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	MOVQ(param("c"), base)
+	MOVQ(operand.I32(128), stride)
+	tileSums(sums, base, stride, func(base, stride reg.Register, t tile) { tileStore(t, base, stride) })
+	MOVQ(base, param("c"))
+	MOVQ(param("ldx"), x)
+	SHLQ(imm(blocks-1), x)
+	ADDQ(x, param("x"))
+	DECQ(param("calls"))
+	JNZ(label(name + "_call"))
+	tileRelease()
+	RET()
+}
+
+// tileSums moves blocks of 16 rows and twice 16 columns of sums from or to base, and
+// base to the next block.
+func tileSums(sums []tile, base, stride reg.Register, move func(base, stride reg.Register, t tile)) {
+	for i := 0; i < len(sums); i += 2 {
+		move(base, stride, sums[i])
+		ADDQ(imm(64), base)
+		move(base, stride, sums[i+1])
+		SUBQ(imm(64), base)
+		for range 4 { // 16 rows
+			LEAQ(mem{Base: base, Index: stride, Scale: 4}, base)
+		}
 	}
 }
 
@@ -190,7 +304,8 @@ func coarseTiles(blocks int) {
 	ANDQ(operand.I32(-64), low)
 	panel, n, mask := gp("panel"), gp("n"), constant(0x0f0f0f0f)
 	LEAQ(mem{Base: low, Disp: 2048}, ahead)
-	unpackLevels(panel, low, mask)
+	fetch := fetchQuarters(panel, n, 4)
+	unpackLevels(panel, low, mask, fetch)
 	DECQ(n)
 	JZ(label(name + "_last"))
 	step := func(more bool) {
@@ -198,7 +313,7 @@ func coarseTiles(blocks int) {
 		tileLoad(low, line, 6)
 		tileLoad(high, line, 7)
 		if more {
-			unpackLevels(panel, ahead, mask)
+			unpackLevels(panel, ahead, mask, fetch)
 		}
 		if blocks > 1 {
 			tileLoad(a0, lda, 4)
@@ -235,10 +350,10 @@ func coarseTiles(blocks int) {
 }
 
 // unpackLevels writes 64 of k of a panel's levels to a block of lines, and moves on.
-func unpackLevels(panel reg.GPVirtual, lines reg.Register, mask reg.VecVirtual) {
+func unpackLevels(panel reg.GPVirtual, lines reg.Register, mask reg.VecVirtual, fetch levelFetch) {
 	for u := 0; u < 16; u++ {
 		l, h := levelsOf(panel, u, mask)
-		PREFETCHT1(mem{Base: panel, Disp: 64*u + streamAhead})
+		fetch(panel, u%4, 16)
 		VMOVDQA64(l, mem{Base: lines, Disp: 64 * u})
 		VMOVDQA64(h, mem{Base: lines, Disp: 1024 + 64*u})
 	}

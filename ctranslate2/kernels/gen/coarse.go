@@ -131,10 +131,14 @@ func levelsOf(panel reg.Register, u int, low reg.VecVirtual) (l, h reg.VecVirtua
 	return l, h
 }
 
-// fetchLevels fetches the line of a panel that products of mr rows will need. The
-// fewer rows, the faster they come to it; but for few rows processors foresee most of
-// what is read, and requests far ahead only take turns of theirs.
-func fetchLevels(panel reg.Register, u, mr int) {
+// A levelFetch fetches a line of a panel that products of mr rows will need, one for
+// each line u of four that they read.
+type levelFetch func(panel reg.Register, u, mr int)
+
+// fetchInOrder fetches lines in the order of their addresses. The fewer rows, the faster
+// they come to them; but for few rows processors foresee most of what is read, and
+// requests far ahead only take turns of theirs.
+func fetchInOrder(panel reg.Register, u, mr int) {
 	if mr < 4 {
 		PREFETCHT1(mem{Base: panel, Disp: 64*u + 512})
 	} else {
@@ -142,22 +146,46 @@ func fetchLevels(panel reg.Register, u, mr int) {
 	}
 }
 
-// coarseDots generates c[i][j] = Σ a[i][k]·h[j][k] for mr rows of 8·n signed bytes
+// fetchQuarters fetches lines of the next panel, of each of its quarters by turns, as
+// stripesS8 reads columns. A quarter has some lines for each of n.
+func fetchQuarters(panel, n reg.Register, lines int) levelFetch {
+	next, quarter := GP64(), GP64()
+	IMUL3Q(operand.I32(64*lines), n, quarter)
+	LEAQ(mem{Base: panel, Index: quarter, Scale: 4, Disp: panelSums}, next)
+	quarters := newStridedRows(next, quarter, 4)
+	return func(_ reg.Register, u, _ int) {
+		PREFETCHT0(quarters.row(u))
+		if u == 3 {
+			quarters.advance(64)
+		}
+	}
+}
+
+// panelSums is how many bytes of sums lie behind the levels of a panel.
+const panelSums = 128
+
+// coarseDots generates c[i][j] = Σ a[i][k]·h[j][k] for mr rows of 16·n signed bytes
 // and the levels h of 32 columns: 64 bytes for each four of k, as coarseMerge
 // writes them. Panels are expected to lie one behind the other.
-func coarseDots(mr int) {
+func coarseDots(mr int, inQuarters bool) {
 	name := fmt.Sprintf("coarseDots_%d", mr)
+	if inQuarters {
+		name = fmt.Sprintf("coarseDotsQuarters_%d", mr)
+	}
 	TEXT(name, NOSPLIT, "func(a *int8, lda int, panel *byte, n int, c *int32, ldc int)")
 	Pragma("noescape")
 	as, panel, n, low, acc := coarseOperands(mr)
-	odd := acc
+	odd, fetch := acc, levelFetch(fetchInOrder)
 	if mr < 4 { // few sums: odd lines have their own, lest each wait for the one before
 		odd = zeros(2 * mr)
 	}
+	if inQuarters {
+		fetch = fetchQuarters(panel, n, 1)
+	}
 	Label(name + "_loop")
-	for u, sums := range [][]reg.VecVirtual{acc, odd} {
+	for u, sums := range [][]reg.VecVirtual{acc, odd, acc, odd} {
 		l, h := levelsOf(panel, u, low)
-		fetchLevels(panel, u, mr)
+		fetch(panel, u, mr)
 		for i := 0; i < mr; i++ {
 			x := ZMM()
 			VPBROADCASTD(at(as.row(i), 4*u), x)
@@ -165,8 +193,8 @@ func coarseDots(mr int) {
 			VPDPBUSD(x, h, sums[2*i+1])
 		}
 	}
-	ADDQ(operand.I32(128), panel)
-	as.advance(8)
+	ADDQ(operand.I32(256), panel)
+	as.advance(16)
 	DECQ(n)
 	JNZ(label(name + "_loop"))
 	c := gp("c")

@@ -12,12 +12,14 @@ func main() {
 	spinPause()
 	dotS8()
 	streamS8()
+	stripesS8()
 	pack16()
 	coarseErrors()
 	coarseLevels()
 	coarseMerge()
 	for m := 1; m <= 8; m++ {
-		coarseDots(m)
+		coarseDots(m, false)
+		coarseDots(m, true)
 		coarsePairs(m)
 	}
 	vendor()
@@ -29,8 +31,10 @@ func main() {
 	panelS8()
 	for m := 1; m <= 2; m++ {
 		tileProducts(m)
+		tilePanel(m)
 		coarseTiles(m)
 	}
+	packTiles()
 	tilePeak()
 	quantize()
 	dequantize()
@@ -47,7 +51,9 @@ func main() {
 	scans()
 	exponentials()
 	small()
-	machine()
+	readMemory()
+	readStripes()
+	peakS8()
 	Generate()
 }
 

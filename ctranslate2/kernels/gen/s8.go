@@ -130,3 +130,76 @@ func streamColumn(name string, a, b, k, rest reg.GPVirtual, mask reg.OpmaskVirtu
 	Label(name + "_done")
 	VPADDD(odd, even, even)
 }
+
+// stripesS8 generates c[j] = Σ a[k]·b[j][k] + add[j] for a row of bytes and n columns
+// from each of four stripes of columns, stripe columns apart. Their lines are read by
+// turns: Intel's processors foresee what is read within a page of 4 KiB and no
+// further, but in many pages at once. The last k%64 bytes of a column are read with a
+// mask; a must be readable up to the next multiple of 64.
+func stripesS8() {
+	const name = "stripesS8"
+	TEXT(name, NOSPLIT, "func(a *uint8, b *int8, k int, stripe int, n int, c *int32, add *int32)")
+	Pragma("noescape")
+	a, k, n, stripe := gp("a"), gp("k"), gp("n"), gp("stripe")
+	apart, rest := GP64(), GP64()
+	MOVQ(stripe, apart)
+	IMULQ(k, apart)
+	bs := newStridedRows(gp("b"), apart, 4)
+	SHLQ(imm(2), stripe)
+	c := newStridedRows(gp("c"), stripe, 4)
+	add := stridedRows{[]reg.GPVirtual{gp("add")}, c.stride, c.stride3}
+	MOVQ(k, rest)
+	ANDQ(imm(63), rest)
+	mask := lowMask(rest)
+	Label(name + "_columns")
+	acc := zeros(4)
+	step := func(mask *reg.OpmaskVirtual) {
+		x := ZMM()
+		VMOVDQU8(mem{Base: a}, x)
+		for j, sum := range acc {
+			w := ZMM()
+			if mask != nil {
+				VMOVDQU8_Z(bs.row(j), *mask, w)
+			} else {
+				VMOVDQU8(bs.row(j), w)
+				PREFETCHT0(at(bs.row(j), stripeAhead))
+			}
+			VPDPBUSD(w, x, sum)
+		}
+	}
+	blocks := GP64()
+	MOVQ(k, blocks)
+	SHRQ(imm(6), blocks)
+	JZ(label(name + "_tail"))
+	Label(name + "_line")
+	step(nil)
+	ADDQ(imm(64), a)
+	bs.advance(64)
+	DECQ(blocks)
+	JNZ(label(name + "_line"))
+	Label(name + "_tail")
+	TESTQ(rest, rest)
+	JZ(label(name + "_done"))
+	step(&mask)
+	ADDQ(rest, bs.bases[0])
+	Label(name + "_done")
+	SUBQ(k, a)
+	ADDQ(rest, a)
+	int32Lanes.sums(acc, func(x reg.VecVirtual, _, _ int) {
+		for j := range acc {
+			v := GP32()
+			VPEXTRD(imm(j), x.AsX(), v)
+			ADDL(add.row(j), v)
+			MOVL(v, c.row(j))
+		}
+	})
+	c.advance(4)
+	add.advance(4)
+	DECQ(n)
+	JNZ(label(name + "_columns"))
+	VZEROUPPER()
+	RET()
+}
+
+// stripeAhead is how far ahead of each stripe memory is fetched, in bytes.
+const stripeAhead = 512

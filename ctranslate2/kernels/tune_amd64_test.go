@@ -1,0 +1,22 @@
+package kernels
+
+import "testing"
+
+// TestOtherTuning runs the tests of what is chosen by the processor's maker with the
+// other choice.
+func TestOtherTuning(t *testing.T) {
+	if !hasAVX512VNNI() {
+		t.Skip("the processor lacks AVX-512 VNNI, the tier with a choice")
+	}
+	before := tiers
+	defer func() {
+		tuneAVX512(isAMD())
+		tiers = before
+		Use("")
+	}()
+	tuneAVX512(!isAMD())
+	tiers = []tier{{AVX512VNNI, avx512S8, avx512F32}}
+	t.Run("LinearS8", TestLinearS8)
+	t.Run("Levels", TestLevels)
+	t.Run("LinearArgMax", TestLinearArgMax)
+}
