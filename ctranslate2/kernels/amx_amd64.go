@@ -93,11 +93,11 @@ func tileBlocks(m int) int { return (m + tileLines - 1) / tileLines }
 func tileRow(i, m int) int { return max(min(i*tileLines, m-tileLines), 0) }
 
 // tileProducts by blocks of rows.
-var tileProducts = [...]func(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, lines int){
+var tileProducts = [...]func(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr){
 	1: tileProducts_1, tileProducts_2,
 }
 
-// blockedAMX multiplies panels of columns by two blocks of rows at a time.
+// blockedAMX multiplies some panels of columns at a time, of weights as they are stored.
 func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	switch {
 	case t.tiles == nil:
@@ -107,33 +107,28 @@ func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out 
 		panelsAMX(t, thread, n0, n1, next, out, ldo)
 		return
 	}
-	const products = 2 * tileLines * panelColumns
-	room := int32s(t.e.packs[thread].Grow(2 * 4 * products))
-	for n := n0; n < n1; n += panelColumns {
-		b := s8Block{t, n0, n1, n, min(n, t.w.N-panelColumns), min(panelColumns, n1-n)}
-		b.tiles(room[:products], room[products:], next, out, ldo)
+	w := t.w
+	most := max(streamBytes/(panelColumns*w.K), 1)
+	products := tileBlocks(t.a.Rows) * tileLines * panelColumns
+	room := int32s(t.e.packs[thread].Grow(4 * (1 + most) * products))
+	for n := n0; n < n1; {
+		b := s8Block{t, n0, n1, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
+		panels := max(min((n1-n)/panelColumns, most), 1)
+		b.tiles(panels, room[:products], room[products:], next)
+		for p := range panels {
+			b.finishTiles(out, ldo, room[(1+p)*products:], 0, tileBlocks(t.a.Rows))
+			b.n, b.p = b.n+panelColumns, b.p+panelColumns
+		}
+		n = b.n
 	}
 }
 
-// fetchLines is how many lines of a panel are fetched for each 64 of k, in each of eight
-// places.
-const fetchLines = panelColumns / 8
-
-// tiles multiplies the panel by all rows, with room for the products of two blocks
-// of them, transposed and not. Meanwhile it fetches the panel that follows.
-func (b *s8Block) tiles(transposed, c []int32, next uintptr, out []float32, ldo int) {
-	w, m := b.t.w, b.t.a.Rows
-	blocks, size, steps := tileBlocks(m), tileLines*w.K, w.K/tileLine
-	calls := (blocks + 1) / 2
-	fetch := fetchLines // shared by the calls
-	ahead := w.ahead(b.n+panelColumns, b.n1, next)
-	for i := 0; i < blocks; i += 2 {
-		both, lines := min(2, blocks-i), min((fetchLines+calls-1)/calls, fetch)
-		tileProducts[both](tileConfig(tileLines), &w.Data[b.p*w.K], w.K, &b.t.tiles[i*size], size, steps, ptr(transposed), ptr(c), &w.Comp[b.p], ahead, lines)
-		ahead += uintptr(lines * tileLine * steps)
-		fetch -= lines
-		b.finishTiles(out, ldo, c, i, both)
-	}
+// tiles multiplies some panels from b on by all rows into c, with room for the products
+// of one that are not transposed back.
+func (b *s8Block) tiles(panels int, transposed, c []int32, next uintptr) {
+	w, size := b.t.w, tileLines*b.t.w.K
+	ahead := w.ahead(b.n+panels*panelColumns, b.n1, next)
+	tileProducts[tileBlocks(b.t.a.Rows)](tileConfig(tileLines), &w.Data[b.p*w.K], w.K, panels, &b.t.tiles[0], size, w.K/tileLine, ptr(transposed), ptr(c), &w.Comp[b.p], ahead)
 }
 
 // finishTiles passes the products c of some blocks of rows through the epilogue, each

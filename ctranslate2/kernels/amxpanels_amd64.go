@@ -12,6 +12,9 @@ const (
 	// tileSlice is how much of k is multiplied at a time: as much of a panel stays in
 	// the first cache while all rows pass.
 	tileSlice = 1024
+	// fetchLines is how many lines of a panel are fetched for each 64 of k, in each of
+	// eight places.
+	fetchLines = panelColumns / 8
 	// tileGroup is how many blocks of rows have room for their products.
 	tileGroup = 16
 )

@@ -14084,7 +14084,7 @@ panelS8_done:
 	VZEROUPPER
 	RET
 
-// func tileProducts_1(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, lines int)
+// func tileProducts_1(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·tileProducts_1(SB), NOSPLIT, $0-88
 	MOVQ config+0(FP), AX
@@ -14093,9 +14093,11 @@ TEXT ·tileProducts_1(SB), NOSPLIT, $0-88
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x00
+
+tileProducts_1_panel:
 	MOVQ w+8(FP), DI
 	MOVQ ldw+16(FP), SI
-	MOVQ x+24(FP), R8
+	MOVQ x+32(FP), R8
 	MOVQ SI, DX
 	SHLQ $0x04, DX
 	ADDQ DI, DX
@@ -14110,67 +14112,90 @@ TEXT ·tileProducts_1(SB), NOSPLIT, $0-88
 	BYTE $0x7b
 	BYTE $0x49
 	BYTE $0xc8
-	MOVQ n+40(FP), AX
+	MOVQ n+48(FP), AX
 	MOVQ SI, CX
-	SHLQ $0x02, CX
-	MOVQ pf+72(FP), R9
-	LEAQ (CX)(CX*2), R10
-	LEAQ (R9)(CX*4), BX
+	SHLQ $0x05, CX
+	ADDQ DI, CX
+	MOVQ CX, w+8(FP)
+	CMPQ panels+24(FP), $0x01
+	JNE  tileProducts_1_more
+	MOVQ pf+80(FP), CX
+
+tileProducts_1_more:
+	MOVQ SI, BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), R10
+	LEAQ (CX)(BX*4), R9
 
 tileProducts_1_loop:
-	BYTE  $0xc4
-	BYTE  $0x82
-	BYTE  $0x7b
-	BYTE  $0x4b
-	BYTE  $0x34
-	BYTE  $0x18
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x7b
-	BYTE  $0x4b
-	BYTE  $0x24
-	BYTE  $0x37
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x4a
-	BYTE  $0x5e
-	BYTE  $0xc4
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x7b
-	BYTE  $0x4b
-	BYTE  $0x2c
-	BYTE  $0x32
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x4a
-	BYTE  $0x5e
-	BYTE  $0xcd
-	MOVQ  lines+80(FP), R12
-	TESTQ R12, R12
-	JZ    tileProducts_1_fetched
-
-tileProducts_1_fetch:
-	PREFETCHT0 (R9)
-	PREFETCHT0 (R9)(CX*1)
-	PREFETCHT0 (R9)(CX*2)
-	PREFETCHT0 (R9)(R10*1)
-	ADDQ       $+64, R9
-	PREFETCHT0 (BX)
-	PREFETCHT0 (BX)(CX*1)
-	PREFETCHT0 (BX)(CX*2)
-	PREFETCHT0 (BX)(R10*1)
-	ADDQ       $+64, BX
-	DECQ       R12
-	JNZ        tileProducts_1_fetch
-
-tileProducts_1_fetched:
+	BYTE        $0xc4
+	BYTE        $0x82
+	BYTE        $0x7b
+	BYTE        $0x4b
+	BYTE        $0x34
+	BYTE        $0x18
+	PREFETCHT0  (CX)
+	PREFETCHT0  (CX)(BX*1)
+	PREFETCHT0  (CX)(BX*2)
+	PREFETCHT0  (CX)(R10*1)
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R9)(BX*1)
+	PREFETCHT0  (R9)(BX*2)
+	PREFETCHT0  (R9)(R10*1)
+	BYTE        $0xc4
+	BYTE        $0xe2
+	BYTE        $0x7b
+	BYTE        $0x4b
+	BYTE        $0x24
+	BYTE        $0x37
+	BYTE        $0xc4
+	BYTE        $0xe2
+	BYTE        $0x4a
+	BYTE        $0x5e
+	BYTE        $0xc4
+	PREFETCHT0  64(CX)
+	PREFETCHT0  64(CX)(BX*1)
+	PREFETCHT0  64(CX)(BX*2)
+	PREFETCHT0  64(CX)(R10*1)
+	PREFETCHT0  64(R9)
+	PREFETCHT0  64(R9)(BX*1)
+	PREFETCHT0  64(R9)(BX*2)
+	PREFETCHT0  64(R9)(R10*1)
+	PREFETCHT0  128(CX)
+	PREFETCHT0  128(CX)(BX*1)
+	PREFETCHT0  128(CX)(BX*2)
+	PREFETCHT0  128(CX)(R10*1)
+	PREFETCHT0  128(R9)
+	PREFETCHT0  128(R9)(BX*1)
+	PREFETCHT0  128(R9)(BX*2)
+	PREFETCHT0  128(R9)(R10*1)
+	BYTE        $0xc4
+	BYTE        $0xe2
+	BYTE        $0x7b
+	BYTE        $0x4b
+	BYTE        $0x2c
+	BYTE        $0x32
+	BYTE        $0xc4
+	BYTE        $0xe2
+	BYTE        $0x4a
+	BYTE        $0x5e
+	BYTE        $0xcd
+	PREFETCHT0  192(CX)
+	PREFETCHT0  192(CX)(BX*1)
+	PREFETCHT0  192(CX)(BX*2)
+	PREFETCHT0  192(CX)(R10*1)
+	PREFETCHT0  192(R9)
+	PREFETCHT0  192(R9)(BX*1)
+	PREFETCHT0  192(R9)(BX*2)
+	PREFETCHT0  192(R9)(R10*1)
+	ADDQ        $+256, CX
+	ADDQ        $+256, R9
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, DX
 	ADDQ        $+1024, R8
 	DECQ        AX
 	JNZ         tileProducts_1_loop
-	MOVQ        products+48(FP), CX
+	MOVQ        products+56(FP), CX
 	MOVQ        $+64, R11
 	LEAQ        (CX), DI
 	BYTE        $0xc4
@@ -14186,14 +14211,9 @@ tileProducts_1_fetched:
 	BYTE        $0x4b
 	BYTE        $0x0c
 	BYTE        $0x1f
-	BYTE        $0xc4
-	BYTE        $0xe2
-	BYTE        $0x78
-	BYTE        $0x49
-	BYTE        $0xc0
-	MOVQ        products+48(FP), AX
-	MOVQ        c+56(FP), CX
-	MOVQ        add+64(FP), DX
+	MOVQ        products+56(FP), AX
+	MOVQ        c+64(FP), CX
+	MOVQ        add+72(FP), DX
 	VMOVDQU32   (DX), Z0
 	VMOVDQU8    (AX), Z1
 	VMOVDQU8    64(AX), Z2
@@ -14420,6 +14440,15 @@ tileProducts_1_fetched:
 	VMOVDQU32   Z17, 1856(CX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 1984(CX)
+	ADDQ        $+128, add+72(FP)
+	ADDQ        $+2048, c+64(FP)
+	DECQ        panels+24(FP)
+	JNZ         tileProducts_1_panel
+	BYTE        $0xc4
+	BYTE        $0xe2
+	BYTE        $0x78
+	BYTE        $0x49
+	BYTE        $0xc0
 	VZEROUPPER
 	RET
 
@@ -14433,11 +14462,11 @@ TEXT ·tilePanel_1(SB), NOSPLIT, $0-104
 	BYTE $0x49
 	BYTE $0x00
 	MOVQ $+64, R11
-	MOVQ ldw+88(FP), AX
-	SHLQ $0x02, AX
-	MOVQ pf+80(FP), BX
-	LEAQ (AX)(AX*2), R10
-	LEAQ (BX)(AX*4), CX
+	MOVQ pf+80(FP), AX
+	MOVQ ldw+88(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), R10
+	LEAQ (AX)(CX*4), BX
 	MOVQ n+48(FP), SI
 
 tilePanel_1_call:
@@ -14502,16 +14531,16 @@ tilePanel_1_loop:
 	JZ    tilePanel_1_fetched
 
 tilePanel_1_fetch:
+	PREFETCHT0 (AX)
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 (AX)(CX*2)
+	PREFETCHT0 (AX)(R10*1)
 	PREFETCHT0 (BX)
-	PREFETCHT0 (BX)(AX*1)
-	PREFETCHT0 (BX)(AX*2)
+	PREFETCHT0 (BX)(CX*1)
+	PREFETCHT0 (BX)(CX*2)
 	PREFETCHT0 (BX)(R10*1)
+	ADDQ       $+64, AX
 	ADDQ       $+64, BX
-	PREFETCHT0 (CX)
-	PREFETCHT0 (CX)(AX*1)
-	PREFETCHT0 (CX)(AX*2)
-	PREFETCHT0 (CX)(R10*1)
-	ADDQ       $+64, CX
 	DECQ       DI
 	JNZ        tilePanel_1_fetch
 
@@ -14912,7 +14941,7 @@ coarseTiles_1_last:
 	VZEROUPPER
 	RET
 
-// func tileProducts_2(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, lines int)
+// func tileProducts_2(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·tileProducts_2(SB), NOSPLIT, $0-88
 	MOVQ config+0(FP), AX
@@ -14921,14 +14950,16 @@ TEXT ·tileProducts_2(SB), NOSPLIT, $0-88
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x00
+
+tileProducts_2_panel:
 	MOVQ w+8(FP), DI
 	MOVQ ldw+16(FP), SI
-	MOVQ x+24(FP), R8
+	MOVQ x+32(FP), R8
 	MOVQ SI, DX
 	SHLQ $0x04, DX
 	ADDQ DI, DX
 	MOVQ R8, R9
-	ADDQ ldx+32(FP), R9
+	ADDQ ldx+40(FP), R9
 	MOVQ $+64, R11
 	BYTE $0xc4
 	BYTE $0xe2
@@ -14950,84 +14981,107 @@ TEXT ·tileProducts_2(SB), NOSPLIT, $0-88
 	BYTE $0x7b
 	BYTE $0x49
 	BYTE $0xd8
-	MOVQ n+40(FP), AX
+	MOVQ n+48(FP), AX
 	MOVQ SI, CX
-	SHLQ $0x02, CX
-	MOVQ pf+72(FP), R10
-	LEAQ (CX)(CX*2), R12
-	LEAQ (R10)(CX*4), BX
+	SHLQ $0x05, CX
+	ADDQ DI, CX
+	MOVQ CX, w+8(FP)
+	CMPQ panels+24(FP), $0x01
+	JNE  tileProducts_2_more
+	MOVQ pf+80(FP), CX
+
+tileProducts_2_more:
+	MOVQ SI, BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), R12
+	LEAQ (CX)(BX*4), R10
 
 tileProducts_2_loop:
-	BYTE  $0xc4
-	BYTE  $0x82
-	BYTE  $0x7b
-	BYTE  $0x4b
-	BYTE  $0x34
-	BYTE  $0x18
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x7b
-	BYTE  $0x4b
-	BYTE  $0x24
-	BYTE  $0x37
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x4a
-	BYTE  $0x5e
-	BYTE  $0xc4
-	BYTE  $0xc4
-	BYTE  $0x82
-	BYTE  $0x7b
-	BYTE  $0x4b
-	BYTE  $0x3c
-	BYTE  $0x19
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x42
-	BYTE  $0x5e
-	BYTE  $0xcc
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x7b
-	BYTE  $0x4b
-	BYTE  $0x2c
-	BYTE  $0x32
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x4a
-	BYTE  $0x5e
-	BYTE  $0xd5
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x42
-	BYTE  $0x5e
-	BYTE  $0xdd
-	MOVQ  lines+80(FP), R13
-	TESTQ R13, R13
-	JZ    tileProducts_2_fetched
-
-tileProducts_2_fetch:
-	PREFETCHT0 (R10)
-	PREFETCHT0 (R10)(CX*1)
-	PREFETCHT0 (R10)(CX*2)
-	PREFETCHT0 (R10)(R12*1)
-	ADDQ       $+64, R10
-	PREFETCHT0 (BX)
-	PREFETCHT0 (BX)(CX*1)
-	PREFETCHT0 (BX)(CX*2)
-	PREFETCHT0 (BX)(R12*1)
-	ADDQ       $+64, BX
-	DECQ       R13
-	JNZ        tileProducts_2_fetch
-
-tileProducts_2_fetched:
+	BYTE        $0xc4
+	BYTE        $0x82
+	BYTE        $0x7b
+	BYTE        $0x4b
+	BYTE        $0x34
+	BYTE        $0x18
+	PREFETCHT0  (CX)
+	PREFETCHT0  (CX)(BX*1)
+	PREFETCHT0  (CX)(BX*2)
+	PREFETCHT0  (CX)(R12*1)
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R10)(BX*1)
+	PREFETCHT0  (R10)(BX*2)
+	PREFETCHT0  (R10)(R12*1)
+	BYTE        $0xc4
+	BYTE        $0xe2
+	BYTE        $0x7b
+	BYTE        $0x4b
+	BYTE        $0x24
+	BYTE        $0x37
+	BYTE        $0xc4
+	BYTE        $0xe2
+	BYTE        $0x4a
+	BYTE        $0x5e
+	BYTE        $0xc4
+	PREFETCHT0  64(CX)
+	PREFETCHT0  64(CX)(BX*1)
+	PREFETCHT0  64(CX)(BX*2)
+	PREFETCHT0  64(CX)(R12*1)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  64(R10)(BX*1)
+	PREFETCHT0  64(R10)(BX*2)
+	PREFETCHT0  64(R10)(R12*1)
+	BYTE        $0xc4
+	BYTE        $0x82
+	BYTE        $0x7b
+	BYTE        $0x4b
+	BYTE        $0x3c
+	BYTE        $0x19
+	BYTE        $0xc4
+	BYTE        $0xe2
+	BYTE        $0x42
+	BYTE        $0x5e
+	BYTE        $0xcc
+	PREFETCHT0  128(CX)
+	PREFETCHT0  128(CX)(BX*1)
+	PREFETCHT0  128(CX)(BX*2)
+	PREFETCHT0  128(CX)(R12*1)
+	PREFETCHT0  128(R10)
+	PREFETCHT0  128(R10)(BX*1)
+	PREFETCHT0  128(R10)(BX*2)
+	PREFETCHT0  128(R10)(R12*1)
+	BYTE        $0xc4
+	BYTE        $0xe2
+	BYTE        $0x7b
+	BYTE        $0x4b
+	BYTE        $0x2c
+	BYTE        $0x32
+	BYTE        $0xc4
+	BYTE        $0xe2
+	BYTE        $0x4a
+	BYTE        $0x5e
+	BYTE        $0xd5
+	PREFETCHT0  192(CX)
+	PREFETCHT0  192(CX)(BX*1)
+	PREFETCHT0  192(CX)(BX*2)
+	PREFETCHT0  192(CX)(R12*1)
+	PREFETCHT0  192(R10)
+	PREFETCHT0  192(R10)(BX*1)
+	PREFETCHT0  192(R10)(BX*2)
+	PREFETCHT0  192(R10)(R12*1)
+	BYTE        $0xc4
+	BYTE        $0xe2
+	BYTE        $0x42
+	BYTE        $0x5e
+	BYTE        $0xdd
+	ADDQ        $+1024, R9
+	ADDQ        $+256, CX
+	ADDQ        $+256, R10
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, DX
 	ADDQ        $+1024, R8
-	ADDQ        $+1024, R9
 	DECQ        AX
 	JNZ         tileProducts_2_loop
-	MOVQ        products+48(FP), CX
+	MOVQ        products+56(FP), CX
 	MOVQ        $+128, R11
 	LEAQ        (CX), DI
 	BYTE        $0xc4
@@ -15057,14 +15111,9 @@ tileProducts_2_fetched:
 	BYTE        $0x4b
 	BYTE        $0x1c
 	BYTE        $0x1f
-	BYTE        $0xc4
-	BYTE        $0xe2
-	BYTE        $0x78
-	BYTE        $0x49
-	BYTE        $0xc0
-	MOVQ        products+48(FP), AX
-	MOVQ        c+56(FP), CX
-	MOVQ        add+64(FP), DX
+	MOVQ        products+56(FP), AX
+	MOVQ        c+64(FP), CX
+	MOVQ        add+72(FP), DX
 	VMOVDQU32   (DX), Z0
 	VMOVDQU8    (AX), Z1
 	VMOVDQU8    128(AX), Z2
@@ -15517,6 +15566,15 @@ tileProducts_2_fetched:
 	VMOVDQU32   Z17, 3904(CX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 4032(CX)
+	ADDQ        $+128, add+72(FP)
+	ADDQ        $+4096, c+64(FP)
+	DECQ        panels+24(FP)
+	JNZ         tileProducts_2_panel
+	BYTE        $0xc4
+	BYTE        $0xe2
+	BYTE        $0x78
+	BYTE        $0x49
+	BYTE        $0xc0
 	VZEROUPPER
 	RET
 
@@ -15530,11 +15588,11 @@ TEXT ·tilePanel_2(SB), NOSPLIT, $0-104
 	BYTE $0x49
 	BYTE $0x00
 	MOVQ $+64, R11
-	MOVQ ldw+88(FP), AX
-	SHLQ $0x02, AX
-	MOVQ pf+80(FP), R10
-	LEAQ (AX)(AX*2), R12
-	LEAQ (R10)(AX*4), BX
+	MOVQ pf+80(FP), AX
+	MOVQ ldw+88(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), R12
+	LEAQ (AX)(BX*4), R10
 	MOVQ n+48(FP), SI
 
 tilePanel_2_call:
@@ -15636,16 +15694,16 @@ tilePanel_2_loop:
 	JZ    tilePanel_2_fetched
 
 tilePanel_2_fetch:
+	PREFETCHT0 (AX)
+	PREFETCHT0 (AX)(BX*1)
+	PREFETCHT0 (AX)(BX*2)
+	PREFETCHT0 (AX)(R12*1)
 	PREFETCHT0 (R10)
-	PREFETCHT0 (R10)(AX*1)
-	PREFETCHT0 (R10)(AX*2)
+	PREFETCHT0 (R10)(BX*1)
+	PREFETCHT0 (R10)(BX*2)
 	PREFETCHT0 (R10)(R12*1)
+	ADDQ       $+64, AX
 	ADDQ       $+64, R10
-	PREFETCHT0 (BX)
-	PREFETCHT0 (BX)(AX*1)
-	PREFETCHT0 (BX)(AX*2)
-	PREFETCHT0 (BX)(R12*1)
-	ADDQ       $+64, BX
 	DECQ       DI
 	JNZ        tilePanel_2_fetch
 

@@ -78,18 +78,18 @@ func into(r reg.GPPhysical, name string) reg.GPPhysical {
 	return r
 }
 
-// tileProducts generates c[16·blocks][32] = Σ x[i][k]·w[j][k] + add[j] for 32 rows
-// of weights as they are stored and one or two blocks of 16 rows of bytes, each
-// packed in tiles: 64·n of k, in groups of four. The weights are the first operand,
-// so that they need no packing; the products come out transposed, to products
-// [32][16·blocks], and are transposed back. Meanwhile it fetches 32 rows of weights at
-// pf or a part of them: of every four rows, which lie one behind the other, some lines
-// for each 64 of k.
+// tileProducts generates c[p][16·blocks][32] = Σ x[i][k]·w[32·p + j][k] + add[32·p + j]
+// for panels of 32 rows of weights as they are stored and one or two blocks of 16 rows
+// of bytes, each packed in tiles: 64·n of k, in groups of four. The weights are the
+// first operand, so that they need no packing; the products come out transposed, to
+// products [32][16·blocks], and are transposed back. Meanwhile it fetches the panel that
+// follows, which for the last one is at pf.
 func tileProducts(blocks int) {
 	name := fmt.Sprintf("tileProducts_%d", blocks)
-	TEXT(name, NOSPLIT, "func(config *byte, w *int8, ldw int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr, lines int)")
+	TEXT(name, NOSPLIT, "func(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr)")
 	Pragma("noescape")
 	tileConfigure(into(reg.RAX, "config"))
+	Label(name + "_panel")
 	w0, ldw, x0, line := into(reg.RDI, "w"), into(reg.RSI, "ldw"), into(reg.R8, "x"), reg.R11
 	w1, x1 := reg.RDX, reg.R9
 	MOVQ(ldw, w1)
@@ -102,27 +102,29 @@ func tileProducts(blocks int) {
 	MOVQ(operand.I32(64), line)
 	sums := []tile{0, 1, 2, 3}[:2*blocks] // of weights i and block j: blocks·i + j
 	tileZero(sums...)
-	n, ahead := gp("n"), newTileFetch(ldw)
+	n, ahead := gp("n"), newTileFetch(nextPanel(name, w0, ldw), ldw)
 	Label(name + "_loop")
 	tileLoad(x0, line, 6)
+	ahead.fetch(0)
 	tileLoad(w0, ldw, 4)
 	tileDot(4, 6, sums[0])
+	ahead.fetch(1)
 	if blocks > 1 {
 		tileLoad(x1, line, 7)
 		tileDot(4, 7, sums[1])
 	}
+	ahead.fetch(2)
 	tileLoad(w1, ldw, 5)
 	tileDot(5, 6, sums[blocks])
+	ahead.fetch(3)
 	if blocks > 1 {
 		tileDot(5, 7, sums[3])
+		ADDQ(operand.I32(1024), x1)
 	}
-	ahead.fetch(name)
+	ahead.advance(4)
 	ADDQ(imm(64), w0)
 	ADDQ(imm(64), w1)
 	ADDQ(operand.I32(1024), x0)
-	if blocks > 1 {
-		ADDQ(operand.I32(1024), x1)
-	}
 	DECQ(n)
 	JNZ(label(name + "_loop"))
 	out, ldo := into(reg.RCX, "products"), line
@@ -132,40 +134,71 @@ func tileProducts(blocks int) {
 		LEAQ(mem{Base: out, Disp: 1024*blocks*(i/blocks) + 64*(i%blocks)}, base)
 		tileStore(sums[i], base, ldo)
 	}
-	tileRelease()
 	products, c, add := gp("products"), gp("c"), gp("add")
 	for i := range sums {
 		untile(products, c, add, blocks, i/blocks, i%blocks)
 	}
+	ADDQ(operand.I32(128), param("add"))
+	ADDQ(operand.I32(128*16*blocks), param("c"))
+	DECQ(param("panels"))
+	JNZ(label(name + "_panel"))
+	tileRelease()
 	VZEROUPPER()
 	RET()
 }
 
-// tileFetch fetches lines of 32 rows of weights in eight places, a multiple of four
-// rows apart, by turns: as stripesS8 does, and for the same reason.
+// nextPanel moves the parameter w, which is in w0, on by a panel, and returns where the
+// panel lies that is fetched meanwhile.
+func nextPanel(name string, w0, ldw reg.Register) reg.GPVirtual {
+	next := GP64()
+	MOVQ(ldw, next)
+	SHLQ(imm(5), next)
+	ADDQ(w0, next)
+	MOVQ(next, param("w"))
+	CMPQ(param("panels"), imm(1))
+	JNE(label(name + "_more"))
+	MOVQ(param("pf"), next)
+	Label(name + "_more")
+	return next
+}
+
+// tileFetch fetches lines of 32 rows of weights in eight places, four rows apart, by
+// turns: as stripesS8 does, and for the same reason.
 type tileFetch struct{ low, high stridedRows }
 
-func newTileFetch(ldw operand.Op) tileFetch {
+// newTileFetch starts at next, with rows ldw bytes apart.
+func newTileFetch(next reg.GPVirtual, ldw operand.Op) tileFetch {
 	apart, high := GP64(), GP64()
 	MOVQ(ldw, apart)
 	SHLQ(imm(2), apart)
-	low := newStridedRows(gp("pf"), apart, 4)
+	low := newStridedRows(next, apart, 4)
 	LEAQ(mem{Base: low.bases[0], Index: apart, Scale: 4}, high)
 	return tileFetch{low, stridedRows{[]reg.GPVirtual{high}, low.stride, low.stride3}}
 }
 
-// fetch fetches the next lines of each place.
-func (f tileFetch) fetch(name string) {
+// fetch fetches a line of each place, some lines ahead.
+func (f tileFetch) fetch(line int) {
+	for _, rows := range []stridedRows{f.low, f.high} {
+		for i := 0; i < 4; i++ {
+			PREFETCHT0(at(rows.row(i), 64*line))
+		}
+	}
+}
+
+// advance moves each place on by some lines.
+func (f tileFetch) advance(lines int) {
+	f.low.advance(64 * lines)
+	f.high.advance(64 * lines)
+}
+
+// fetchLines fetches so many of the next lines of each place as the parameter lines says.
+func (f tileFetch) fetchLines(name string) {
 	lines := gp("lines")
 	TESTQ(lines, lines)
 	JZ(label(name + "_fetched"))
 	Label(name + "_fetch")
-	for _, rows := range []stridedRows{f.low, f.high} {
-		for i := 0; i < 4; i++ {
-			PREFETCHT0(rows.row(i))
-		}
-		rows.advance(64)
-	}
+	f.fetch(0)
+	f.advance(1)
 	DECQ(lines)
 	JNZ(label(name + "_fetch"))
 	Label(name + "_fetched")
@@ -215,7 +248,7 @@ func tilePanel(blocks int) {
 	tileConfigure(into(reg.RAX, "config"))
 	x, line, low, high, base, stride := reg.RDX, reg.R11, reg.R8, reg.R9, reg.RDI, reg.RSI
 	MOVQ(operand.I32(64), line)
-	ahead, n := newTileFetch(param("ldw")), gp("n")
+	ahead, n := newTileFetch(gp("pf"), param("ldw")), gp("n")
 	sums := []tile{0, 1, 2, 3}[:2*blocks] // of block i and columns 16·j..: 2·i + j
 	Label(name + "_call")
 	MOVQ(param("from"), base)
@@ -244,7 +277,7 @@ func tilePanel(blocks int) {
 		tileDotUS(5, 7, 3)
 		ADDQ(operand.I32(1024), x1)
 	}
-	ahead.fetch(name)
+	ahead.fetchLines(name)
 	for _, r := range []reg.Register{low, high, x} {
 		ADDQ(operand.I32(1024), r)
 	}
