@@ -143,21 +143,24 @@ func (b *s8Block) finishTiles(out []float32, ldo int, c []int32, block, blocks i
 }
 
 // coarseTiles by blocks of rows.
-var coarseTiles = [...]func(config *byte, a *int8, lda int, panel *byte, n int, c *int32, ldc int){
+var coarseTiles = [...]func(config *byte, a *int8, lda int, panel *byte, panels int, n int, c *int32, ldc int){
 	1: coarseTiles_1, coarseTiles_2,
 }
 
 // tileCoarseRows is the least number of rows for which reading levels is not all.
 const tileCoarseRows = 5
 
-func coarseDotsAMX(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth int) {
+func coarseDotsAMX(c []int32, ldc int, a []int8, lda, m int, levels []byte, depth int) {
 	if m < tileCoarseRows || depth%tileLine != 0 {
-		coarseDotsQuarters.products(c, ldc, a, lda, m, panel, depth)
+		coarseDotsQuarters.products(c, ldc, a, lda, m, levels, depth)
 		return
 	}
-	for r := 0; r < m; r += 2 * tileLines {
-		rows := min(m-r, 2*tileLines)
-		blocks := (rows + tileLines - 1) / tileLines
-		coarseTiles[blocks](tileConfig((rows-1)%tileLines+1), &a[r*lda], lda, ptr(panel), depth/tileLine, &c[r*ldc], 4*ldc)
+	size, most := coarsePanelBytes(depth), max(streamBytes/coarsePanelBytes(depth), 1)
+	for i := 0; i < len(levels)/size; i += most {
+		panels := min(most, len(levels)/size-i)
+		for r := 0; r < m; r += 2 * tileLines {
+			rows := min(m-r, 2*tileLines)
+			coarseTiles[tileBlocks(rows)](tileConfig((rows-1)%tileLines+1), &a[r*lda], lda, &levels[i*size], panels, depth/tileLine, &c[r*ldc+i*coarseColumns], 4*ldc)
+		}
 	}
 }

@@ -38,11 +38,11 @@ type coarseKernels struct {
 	// pack makes a panel of up to 32 rows of weights [len(grids)][depth] and says
 	// in which grid each row is. scratch has room for 64·depth bytes.
 	pack func(dst []byte, w []int8, depth int, scratch []byte, grids []coarseGrid)
-	// dots writes the products of signed rows [m][lda] and the levels of a panel
-	// to c [m][ldc].
-	dots func(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth int)
-	// pairs is dots, of rows and their sums that pairRow made; nil where the tier
-	// lacks it. pairsPay says whether it is the faster one on this processor.
+	// dots writes the products of signed rows [m][lda] and the levels of some panels,
+	// one behind the other, to c [m][ldc].
+	dots func(c []int32, ldc int, a []int8, lda, m int, panels []byte, depth int)
+	// pairs is dots of one panel, of rows and their sums that pairRow made; nil where
+	// the tier lacks it. pairsPay says whether it is the faster one on this processor.
 	pairs    func(c []int32, ldc int, a []int8, lda, m int, sums []int32, panel []byte, depth int)
 	pairsPay bool
 	// bounds writes the most that each product may be. It returns the largest, and
@@ -228,7 +228,10 @@ func padded(dst, rows []int8, k, depth int) []int8 {
 }
 
 // panel returns panel i.
-func (c *CoarseWeights) panel(i int) []byte {
+func (c *CoarseWeights) panel(i int) []byte { return c.panels(i, i+1) }
+
+// panels returns panels i..j.
+func (c *CoarseWeights) panels(i, j int) []byte {
 	size := coarsePanelBytes(c.depth)
-	return c.levels[i*size : (i+1)*size]
+	return c.levels[i*size : j*size]
 }

@@ -87,11 +87,14 @@ var (
 	}
 )
 
-func (d *levelDots) products(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth int) {
+func (d *levelDots) products(c []int32, ldc int, a []int8, lda, m int, panels []byte, depth int) {
 	blocks := (m + blockRows - 1) / blockRows
 	height := (m + blocks - 1) / blocks
-	for r := 0; r < m; r += height {
-		d[min(height, m-r)](&a[r*lda], lda, ptr(panel), depth/16, &c[r*ldc], 4*ldc)
+	for len(panels) > 0 {
+		for r := 0; r < m; r += height {
+			d[min(height, m-r)](&a[r*lda], lda, ptr(panels), depth/16, &c[r*ldc], 4*ldc)
+		}
+		c, panels = c[coarseColumns:], panels[coarsePanelBytes(depth):]
 	}
 }
 
@@ -141,9 +144,12 @@ var (
 	vnniCoarseDots = vexCoarseDots{vnniCoarseDots_1, vnniCoarseDots_2}
 )
 
-func (v *vexCoarseDots) products(c []int32, ldc int, a []int8, lda, m int, panel []byte, depth int) {
-	for r := 0; r < m; r += len(v) {
-		v[min(len(v), m-r)-1](&a[r*lda], lda, ptr(panel), depth/32, &c[r*ldc], 4*ldc)
+func (v *vexCoarseDots) products(c []int32, ldc int, a []int8, lda, m int, panels []byte, depth int) {
+	for len(panels) > 0 {
+		for r := 0; r < m; r += len(v) {
+			v[min(len(v), m-r)-1](&a[r*lda], lda, ptr(panels), depth/32, &c[r*ldc], 4*ldc)
+		}
+		c, panels = c[coarseColumns:], panels[coarsePanelBytes(depth):]
 	}
 }
 

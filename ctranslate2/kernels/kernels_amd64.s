@@ -14583,157 +14583,159 @@ tilePanel_1_fetched:
 	BYTE $0xc0
 	RET
 
-// func coarseTiles_1(config *byte, a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// func coarseTiles_1(config *byte, a *int8, lda int, panel *byte, panels int, n int, c *int32, ldc int)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·coarseTiles_1(SB), $4160-56
+TEXT ·coarseTiles_1(SB), $4160-64
 	MOVQ         config+0(FP), AX
 	BYTE         $0xc4
 	BYTE         $0xe2
 	BYTE         $0x78
 	BYTE         $0x49
 	BYTE         $0x00
-	MOVQ         a+8(FP), DI
-	MOVQ         lda+16(FP), SI
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x7b
-	BYTE         $0x49
-	BYTE         $0xd0
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x7b
-	BYTE         $0x49
-	BYTE         $0xd8
-	MOVQ         $+64, R11
-	LEAQ         63(SP), R8
-	ANDQ         $-64, R8
 	MOVQ         panel+24(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVL         $0x0f0f0f0f, DX
-	VPBROADCASTD DX, Z0
-	LEAQ         2048(R8), R10
-	IMUL3Q       $+256, CX, BX
-	LEAQ         128(AX)(BX*4), DX
-	LEAQ         (BX)(BX*2), R12
-	VMOVDQU32    (AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)
-	VMOVDQA64    Z1, (R8)
-	VMOVDQA64    Z2, 1024(R8)
-	VMOVDQU32    64(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)(BX*1)
-	VMOVDQA64    Z1, 64(R8)
-	VMOVDQA64    Z2, 1088(R8)
-	VMOVDQU32    128(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)(BX*2)
-	VMOVDQA64    Z1, 128(R8)
-	VMOVDQA64    Z2, 1152(R8)
-	VMOVDQU32    192(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)(R12*1)
-	ADDQ         $+64, DX
-	VMOVDQA64    Z1, 192(R8)
-	VMOVDQA64    Z2, 1216(R8)
-	VMOVDQU32    256(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)
-	VMOVDQA64    Z1, 256(R8)
-	VMOVDQA64    Z2, 1280(R8)
-	VMOVDQU32    320(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)(BX*1)
-	VMOVDQA64    Z1, 320(R8)
-	VMOVDQA64    Z2, 1344(R8)
-	VMOVDQU32    384(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)(BX*2)
-	VMOVDQA64    Z1, 384(R8)
-	VMOVDQA64    Z2, 1408(R8)
-	VMOVDQU32    448(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)(R12*1)
-	ADDQ         $+64, DX
-	VMOVDQA64    Z1, 448(R8)
-	VMOVDQA64    Z2, 1472(R8)
-	VMOVDQU32    512(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)
-	VMOVDQA64    Z1, 512(R8)
-	VMOVDQA64    Z2, 1536(R8)
-	VMOVDQU32    576(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)(BX*1)
-	VMOVDQA64    Z1, 576(R8)
-	VMOVDQA64    Z2, 1600(R8)
-	VMOVDQU32    640(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)(BX*2)
-	VMOVDQA64    Z1, 640(R8)
-	VMOVDQA64    Z2, 1664(R8)
-	VMOVDQU32    704(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)(R12*1)
-	ADDQ         $+64, DX
-	VMOVDQA64    Z1, 704(R8)
-	VMOVDQA64    Z2, 1728(R8)
-	VMOVDQU32    768(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)
-	VMOVDQA64    Z1, 768(R8)
-	VMOVDQA64    Z2, 1792(R8)
-	VMOVDQU32    832(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)(BX*1)
-	VMOVDQA64    Z1, 832(R8)
-	VMOVDQA64    Z2, 1856(R8)
-	VMOVDQU32    896(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)(BX*2)
-	VMOVDQA64    Z1, 896(R8)
-	VMOVDQA64    Z2, 1920(R8)
-	VMOVDQU32    960(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (DX)(R12*1)
-	ADDQ         $+64, DX
-	VMOVDQA64    Z1, 960(R8)
-	VMOVDQA64    Z2, 1984(R8)
-	ADDQ         $+1024, AX
-	DECQ         CX
-	JZ           coarseTiles_1_last
+	MOVL         $0x0f0f0f0f, CX
+	VPBROADCASTD CX, Z0
+
+coarseTiles_1_panel:
+	MOVQ       a+8(FP), DI
+	MOVQ       lda+16(FP), SI
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xd0
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xd8
+	MOVQ       $+64, R11
+	LEAQ       63(SP), R8
+	ANDQ       $-64, R8
+	MOVQ       n+40(FP), CX
+	LEAQ       2048(R8), R10
+	IMUL3Q     $+256, CX, BX
+	LEAQ       128(AX)(BX*4), DX
+	LEAQ       (BX)(BX*2), R12
+	VMOVDQU32  (AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)
+	VMOVDQA64  Z1, (R8)
+	VMOVDQA64  Z2, 1024(R8)
+	VMOVDQU32  64(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)(BX*1)
+	VMOVDQA64  Z1, 64(R8)
+	VMOVDQA64  Z2, 1088(R8)
+	VMOVDQU32  128(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)(BX*2)
+	VMOVDQA64  Z1, 128(R8)
+	VMOVDQA64  Z2, 1152(R8)
+	VMOVDQU32  192(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)(R12*1)
+	ADDQ       $+64, DX
+	VMOVDQA64  Z1, 192(R8)
+	VMOVDQA64  Z2, 1216(R8)
+	VMOVDQU32  256(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)
+	VMOVDQA64  Z1, 256(R8)
+	VMOVDQA64  Z2, 1280(R8)
+	VMOVDQU32  320(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)(BX*1)
+	VMOVDQA64  Z1, 320(R8)
+	VMOVDQA64  Z2, 1344(R8)
+	VMOVDQU32  384(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)(BX*2)
+	VMOVDQA64  Z1, 384(R8)
+	VMOVDQA64  Z2, 1408(R8)
+	VMOVDQU32  448(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)(R12*1)
+	ADDQ       $+64, DX
+	VMOVDQA64  Z1, 448(R8)
+	VMOVDQA64  Z2, 1472(R8)
+	VMOVDQU32  512(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)
+	VMOVDQA64  Z1, 512(R8)
+	VMOVDQA64  Z2, 1536(R8)
+	VMOVDQU32  576(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)(BX*1)
+	VMOVDQA64  Z1, 576(R8)
+	VMOVDQA64  Z2, 1600(R8)
+	VMOVDQU32  640(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)(BX*2)
+	VMOVDQA64  Z1, 640(R8)
+	VMOVDQA64  Z2, 1664(R8)
+	VMOVDQU32  704(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)(R12*1)
+	ADDQ       $+64, DX
+	VMOVDQA64  Z1, 704(R8)
+	VMOVDQA64  Z2, 1728(R8)
+	VMOVDQU32  768(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)
+	VMOVDQA64  Z1, 768(R8)
+	VMOVDQA64  Z2, 1792(R8)
+	VMOVDQU32  832(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)(BX*1)
+	VMOVDQA64  Z1, 832(R8)
+	VMOVDQA64  Z2, 1856(R8)
+	VMOVDQU32  896(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)(BX*2)
+	VMOVDQA64  Z1, 896(R8)
+	VMOVDQA64  Z2, 1920(R8)
+	VMOVDQU32  960(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (DX)(R12*1)
+	ADDQ       $+64, DX
+	VMOVDQA64  Z1, 960(R8)
+	VMOVDQA64  Z2, 1984(R8)
+	ADDQ       $+1024, AX
+	DECQ       CX
+	JZ         coarseTiles_1_last
 
 coarseTiles_1_loop:
 	LEAQ       1024(R8), R9
@@ -14918,21 +14920,30 @@ coarseTiles_1_last:
 	BYTE $0x5e
 	BYTE $0xdd
 	ADDQ $0x40, DI
-	MOVQ c+40(FP), CX
-	MOVQ ldc+48(FP), SI
-	LEAQ 64(CX), DI
+	MOVQ c+48(FP), DI
+	MOVQ ldc+56(FP), SI
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7a
 	BYTE $0x4b
 	BYTE $0x14
-	BYTE $0x31
+	BYTE $0x37
+	ADDQ $0x40, DI
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7a
 	BYTE $0x4b
 	BYTE $0x1c
 	BYTE $0x37
+	SUBQ $0x40, DI
+	LEAQ (DI)(SI*4), DI
+	LEAQ (DI)(SI*4), DI
+	LEAQ (DI)(SI*4), DI
+	LEAQ (DI)(SI*4), DI
+	ADDQ $+128, AX
+	ADDQ $+128, c+48(FP)
+	DECQ panels+32(FP)
+	JNZ  coarseTiles_1_panel
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
@@ -15764,171 +15775,173 @@ tilePanel_2_fetched:
 	BYTE $0xc0
 	RET
 
-// func coarseTiles_2(config *byte, a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// func coarseTiles_2(config *byte, a *int8, lda int, panel *byte, panels int, n int, c *int32, ldc int)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·coarseTiles_2(SB), $4160-56
+TEXT ·coarseTiles_2(SB), $4160-64
 	MOVQ         config+0(FP), AX
 	BYTE         $0xc4
 	BYTE         $0xe2
 	BYTE         $0x78
 	BYTE         $0x49
 	BYTE         $0x00
-	MOVQ         a+8(FP), DI
-	MOVQ         lda+16(FP), SI
-	MOVQ         DI, DX
-	MOVQ         SI, DI
-	SHLQ         $0x04, DI
-	ADDQ         DX, DI
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x7b
-	BYTE         $0x49
-	BYTE         $0xc0
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x7b
-	BYTE         $0x49
-	BYTE         $0xc8
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x7b
-	BYTE         $0x49
-	BYTE         $0xd0
-	BYTE         $0xc4
-	BYTE         $0xe2
-	BYTE         $0x7b
-	BYTE         $0x49
-	BYTE         $0xd8
-	MOVQ         $+64, R11
-	LEAQ         63(SP), R8
-	ANDQ         $-64, R8
 	MOVQ         panel+24(FP), AX
-	MOVQ         n+32(FP), CX
-	MOVL         $0x0f0f0f0f, BX
-	VPBROADCASTD BX, Z0
-	LEAQ         2048(R8), R10
-	IMUL3Q       $+256, CX, R12
-	LEAQ         128(AX)(R12*4), BX
-	LEAQ         (R12)(R12*2), R13
-	VMOVDQU32    (AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)
-	VMOVDQA64    Z1, (R8)
-	VMOVDQA64    Z2, 1024(R8)
-	VMOVDQU32    64(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)(R12*1)
-	VMOVDQA64    Z1, 64(R8)
-	VMOVDQA64    Z2, 1088(R8)
-	VMOVDQU32    128(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)(R12*2)
-	VMOVDQA64    Z1, 128(R8)
-	VMOVDQA64    Z2, 1152(R8)
-	VMOVDQU32    192(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)(R13*1)
-	ADDQ         $+64, BX
-	VMOVDQA64    Z1, 192(R8)
-	VMOVDQA64    Z2, 1216(R8)
-	VMOVDQU32    256(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)
-	VMOVDQA64    Z1, 256(R8)
-	VMOVDQA64    Z2, 1280(R8)
-	VMOVDQU32    320(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)(R12*1)
-	VMOVDQA64    Z1, 320(R8)
-	VMOVDQA64    Z2, 1344(R8)
-	VMOVDQU32    384(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)(R12*2)
-	VMOVDQA64    Z1, 384(R8)
-	VMOVDQA64    Z2, 1408(R8)
-	VMOVDQU32    448(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)(R13*1)
-	ADDQ         $+64, BX
-	VMOVDQA64    Z1, 448(R8)
-	VMOVDQA64    Z2, 1472(R8)
-	VMOVDQU32    512(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)
-	VMOVDQA64    Z1, 512(R8)
-	VMOVDQA64    Z2, 1536(R8)
-	VMOVDQU32    576(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)(R12*1)
-	VMOVDQA64    Z1, 576(R8)
-	VMOVDQA64    Z2, 1600(R8)
-	VMOVDQU32    640(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)(R12*2)
-	VMOVDQA64    Z1, 640(R8)
-	VMOVDQA64    Z2, 1664(R8)
-	VMOVDQU32    704(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)(R13*1)
-	ADDQ         $+64, BX
-	VMOVDQA64    Z1, 704(R8)
-	VMOVDQA64    Z2, 1728(R8)
-	VMOVDQU32    768(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)
-	VMOVDQA64    Z1, 768(R8)
-	VMOVDQA64    Z2, 1792(R8)
-	VMOVDQU32    832(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)(R12*1)
-	VMOVDQA64    Z1, 832(R8)
-	VMOVDQA64    Z2, 1856(R8)
-	VMOVDQU32    896(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)(R12*2)
-	VMOVDQA64    Z1, 896(R8)
-	VMOVDQA64    Z2, 1920(R8)
-	VMOVDQU32    960(AX), Z1
-	VPSRLW       $0x04, Z1, Z2
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	PREFETCHT0   (BX)(R13*1)
-	ADDQ         $+64, BX
-	VMOVDQA64    Z1, 960(R8)
-	VMOVDQA64    Z2, 1984(R8)
-	ADDQ         $+1024, AX
-	DECQ         CX
-	JZ           coarseTiles_2_last
+	MOVL         $0x0f0f0f0f, CX
+	VPBROADCASTD CX, Z0
+
+coarseTiles_2_panel:
+	MOVQ       a+8(FP), DI
+	MOVQ       lda+16(FP), SI
+	MOVQ       DI, DX
+	MOVQ       SI, DI
+	SHLQ       $0x04, DI
+	ADDQ       DX, DI
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xc0
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xc8
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xd0
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xd8
+	MOVQ       $+64, R11
+	LEAQ       63(SP), R8
+	ANDQ       $-64, R8
+	MOVQ       n+40(FP), CX
+	LEAQ       2048(R8), R10
+	IMUL3Q     $+256, CX, R12
+	LEAQ       128(AX)(R12*4), BX
+	LEAQ       (R12)(R12*2), R13
+	VMOVDQU32  (AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)
+	VMOVDQA64  Z1, (R8)
+	VMOVDQA64  Z2, 1024(R8)
+	VMOVDQU32  64(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)(R12*1)
+	VMOVDQA64  Z1, 64(R8)
+	VMOVDQA64  Z2, 1088(R8)
+	VMOVDQU32  128(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)(R12*2)
+	VMOVDQA64  Z1, 128(R8)
+	VMOVDQA64  Z2, 1152(R8)
+	VMOVDQU32  192(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $+64, BX
+	VMOVDQA64  Z1, 192(R8)
+	VMOVDQA64  Z2, 1216(R8)
+	VMOVDQU32  256(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)
+	VMOVDQA64  Z1, 256(R8)
+	VMOVDQA64  Z2, 1280(R8)
+	VMOVDQU32  320(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)(R12*1)
+	VMOVDQA64  Z1, 320(R8)
+	VMOVDQA64  Z2, 1344(R8)
+	VMOVDQU32  384(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)(R12*2)
+	VMOVDQA64  Z1, 384(R8)
+	VMOVDQA64  Z2, 1408(R8)
+	VMOVDQU32  448(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $+64, BX
+	VMOVDQA64  Z1, 448(R8)
+	VMOVDQA64  Z2, 1472(R8)
+	VMOVDQU32  512(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)
+	VMOVDQA64  Z1, 512(R8)
+	VMOVDQA64  Z2, 1536(R8)
+	VMOVDQU32  576(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)(R12*1)
+	VMOVDQA64  Z1, 576(R8)
+	VMOVDQA64  Z2, 1600(R8)
+	VMOVDQU32  640(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)(R12*2)
+	VMOVDQA64  Z1, 640(R8)
+	VMOVDQA64  Z2, 1664(R8)
+	VMOVDQU32  704(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $+64, BX
+	VMOVDQA64  Z1, 704(R8)
+	VMOVDQA64  Z2, 1728(R8)
+	VMOVDQU32  768(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)
+	VMOVDQA64  Z1, 768(R8)
+	VMOVDQA64  Z2, 1792(R8)
+	VMOVDQU32  832(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)(R12*1)
+	VMOVDQA64  Z1, 832(R8)
+	VMOVDQA64  Z2, 1856(R8)
+	VMOVDQU32  896(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)(R12*2)
+	VMOVDQA64  Z1, 896(R8)
+	VMOVDQA64  Z2, 1920(R8)
+	VMOVDQU32  960(AX), Z1
+	VPSRLW     $0x04, Z1, Z2
+	VPANDD     Z0, Z1, Z1
+	VPANDD     Z0, Z2, Z2
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $+64, BX
+	VMOVDQA64  Z1, 960(R8)
+	VMOVDQA64  Z2, 1984(R8)
+	ADDQ       $+1024, AX
+	DECQ       CX
+	JZ         coarseTiles_2_last
 
 coarseTiles_2_loop:
 	LEAQ       1024(R8), R9
@@ -16147,37 +16160,48 @@ coarseTiles_2_last:
 	BYTE $0x5e
 	BYTE $0xdd
 	ADDQ $0x40, DI
-	MOVQ c+40(FP), CX
-	MOVQ ldc+48(FP), SI
-	LEAQ 64(CX), DI
+	MOVQ c+48(FP), DI
+	MOVQ ldc+56(FP), SI
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7a
 	BYTE $0x4b
 	BYTE $0x04
-	BYTE $0x31
+	BYTE $0x37
+	ADDQ $0x40, DI
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7a
 	BYTE $0x4b
 	BYTE $0x0c
 	BYTE $0x37
-	MOVQ SI, DI
-	SHLQ $0x04, DI
-	ADDQ DI, CX
-	LEAQ 64(CX), DI
+	SUBQ $0x40, DI
+	LEAQ (DI)(SI*4), DI
+	LEAQ (DI)(SI*4), DI
+	LEAQ (DI)(SI*4), DI
+	LEAQ (DI)(SI*4), DI
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7a
 	BYTE $0x4b
 	BYTE $0x14
-	BYTE $0x31
+	BYTE $0x37
+	ADDQ $0x40, DI
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7a
 	BYTE $0x4b
 	BYTE $0x1c
 	BYTE $0x37
+	SUBQ $0x40, DI
+	LEAQ (DI)(SI*4), DI
+	LEAQ (DI)(SI*4), DI
+	LEAQ (DI)(SI*4), DI
+	LEAQ (DI)(SI*4), DI
+	ADDQ $+128, AX
+	ADDQ $+128, c+48(FP)
+	DECQ panels+32(FP)
+	JNZ  coarseTiles_2_panel
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78

@@ -223,12 +223,12 @@ func (t *screenTask) scratch(thread, m int) ([]int32, []float32) {
 // dots multiplies rows r.. of m by the levels of columns n0..n1.
 func (t *screenTask) dots(dst []int32, r, m, n0, n1 int) {
 	a, kernels := t.signed[r*t.lds:], active.s8.coarse
+	if len(t.sums) == 0 {
+		kernels.dots(dst, chunkStride, a, t.lds, m, t.c.panels(n0/coarseColumns, coarsePanels(n1)), t.c.depth)
+		return
+	}
 	for n := n0; n < n1; n += coarseColumns {
-		if panel := t.c.panel(n / coarseColumns); len(t.sums) > 0 {
-			kernels.pairs(dst[n-n0:], chunkStride, a, t.lds, m, t.sums[r:], panel, t.c.depth)
-		} else {
-			kernels.dots(dst[n-n0:], chunkStride, a, t.lds, m, panel, t.c.depth)
-		}
+		kernels.pairs(dst[n-n0:], chunkStride, a, t.lds, m, t.sums[r:], t.c.panel(n/coarseColumns), t.c.depth)
 	}
 }
 

@@ -310,17 +310,18 @@ func tileSums(sums []tile, base, stride reg.Register, move func(base, stride reg
 	}
 }
 
-// coarseTiles generates c[i][j] = Σ a[i][k]·h[j][k] for signed rows and the levels h
-// of 32 columns: 64·n of k. The configuration says how many rows there are: of two
-// blocks how many the second has. It unpacks levels to lines on the stack,
-// [2][2][16][64] bytes, one block of 64 of k ahead. Panels are expected to lie one
-// behind the other.
+// coarseTiles generates c[i][32·p + j] = Σ a[i][k]·h[j][k] for signed rows and the levels
+// h of the 32 columns of some panels, which lie one behind the other: 64·n of k. The
+// configuration says how many rows there are: of two blocks how many the second has. It
+// unpacks levels to lines on the stack, [2][2][16][64] bytes, one block of 64 of k ahead.
 func coarseTiles(blocks int) {
 	name := fmt.Sprintf("coarseTiles_%d", blocks)
-	TEXT(name, 0, "func(config *byte, a *int8, lda int, panel *byte, n int, c *int32, ldc int)")
+	TEXT(name, 0, "func(config *byte, a *int8, lda int, panel *byte, panels int, n int, c *int32, ldc int)")
 	Pragma("noescape")
 	lines := AllocLocal(4*1024 + 64)
 	tileConfigure(into(reg.RAX, "config"))
+	panel, mask := gp("panel"), constant(0x0f0f0f0f)
+	Label(name + "_panel")
 	a1, lda, line := into(reg.RDI, "a"), into(reg.RSI, "lda"), reg.R11
 	a0, sums := reg.RDX, []tile{2, 3} // the last block is the one that may have fewer rows
 	if blocks > 1 {
@@ -335,7 +336,7 @@ func coarseTiles(blocks int) {
 	low, high, ahead := reg.R8, reg.R9, reg.R10
 	LEAQ(at(lines, 63), low)
 	ANDQ(operand.I32(-64), low)
-	panel, n, mask := gp("panel"), gp("n"), constant(0x0f0f0f0f)
+	n := gp("n")
 	LEAQ(mem{Base: low, Disp: 2048}, ahead)
 	fetch := fetchQuarters(panel, n, 4)
 	unpackLevels(panel, low, mask, fetch)
@@ -366,17 +367,12 @@ func coarseTiles(blocks int) {
 	JNZ(label(name + "_loop"))
 	Label(name + "_last")
 	step(false)
-	out, ldc, right := into(reg.RCX, "c"), into(reg.RSI, "ldc"), reg.RDI
-	for i := 0; i < blocks; i++ {
-		LEAQ(mem{Base: out, Disp: 64}, right)
-		tileStore(sums[2*i], out, ldc)
-		tileStore(sums[2*i+1], right, ldc)
-		if i < blocks-1 {
-			MOVQ(ldc, right)
-			SHLQ(imm(4), right)
-			ADDQ(right, out)
-		}
-	}
+	out, ldc := into(reg.RDI, "c"), into(reg.RSI, "ldc")
+	tileSums(sums, out, ldc, func(base, stride reg.Register, t tile) { tileStore(t, base, stride) })
+	ADDQ(operand.I32(panelSums), panel)
+	ADDQ(operand.I32(128), param("c"))
+	DECQ(param("panels"))
+	JNZ(label(name + "_panel"))
 	tileRelease()
 	VZEROUPPER()
 	RET()
