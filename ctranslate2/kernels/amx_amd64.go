@@ -57,7 +57,7 @@ type tilePackTask s8Task
 func prepareAMX(t *s8Task) {
 	w, m := t.w, t.a.Rows
 	t.tiles = nil
-	if m < 2 || w.N < panelColumns || w.K%tileLine != 0 || w.K == 0 {
+	if fitsStripes(m) || w.N < panelColumns || w.K%tileLine != 0 || w.K == 0 {
 		return
 	}
 	blocks := tileBlocks(m)
@@ -101,7 +101,7 @@ var tileProducts = [...]func(config *byte, w *int8, ldw int, panels int, x *uint
 func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	switch {
 	case t.tiles == nil:
-		blockedAVX512(t, thread, c, n0, n1, next, out, ldo)
+		blockedInStripes(t, thread, c, n0, n1, next, out, ldo)
 		return
 	case t.a.Rows >= tilePanelRows:
 		panelsAMX(t, thread, n0, n1, next, out, ldo)

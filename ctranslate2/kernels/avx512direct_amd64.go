@@ -26,19 +26,37 @@ func productsAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 in
 // stripes is how many places stripesS8 reads at, by turns.
 const stripes = 4
 
+// stripesS8 by rows.
+var stripesS8 = [...]func(a *uint8, lda int, b *int8, k int, stripe int, n int, c *int32, ldc int, add *int32){
+	1: stripesS8_1, stripesS8_2, stripesS8_3, stripesS8_4, stripesS8_5, stripesS8_6,
+}
+
+// fitsStripes reports whether stripesS8 multiplies so many rows.
+func fitsStripes(rows int) bool { return rows < len(stripesS8) }
+
 // productsInStripes is productsAVX512 for processors that foresee no further than a
 // page, but in several at once: it cuts the columns in stripes and reads a line of each
 // by turns.
 func productsInStripes(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {
 	k, stripe := w.K, (n1-n0)/stripes
-	if a.Rows > 1 || stripe*k == 0 {
+	if !fitsStripes(a.Rows) || stripe*k == 0 {
 		productsAVX512(c, ldc, a, w, n0, n1, next)
 		return
 	}
 	most := max(streamBytes/(stripes*k), 1)
 	for i := 0; i < stripe; i += most {
-		stripesS8(ptr(a.Data), &w.Data[(n0+i)*k], k, stripe, min(most, stripe-i), &c[i], &w.Comp[n0+i])
+		stripesS8[a.Rows](ptr(a.Data), a.Stride, &w.Data[(n0+i)*k], k, stripe, min(most, stripe-i), &c[i], 4*ldc, &w.Comp[n0+i])
 	}
-	rest := stripes * stripe
-	productsAVX512(c[rest:], ldc, a, w, n0+rest, n1, next)
+	if rest := stripes * stripe; n0+rest < n1 {
+		productsAVX512(c[rest:], ldc, a, w, n0+rest, n1, next)
+	}
+}
+
+// blockedInStripes is blockedAVX512 for the same processors.
+func blockedInStripes(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
+	if fitsStripes(t.a.Rows) {
+		t.direct(c, n0, n1, next, out, ldo)
+		return
+	}
+	blockedAVX512(t, thread, c, n0, n1, next, out, ldo)
 }

@@ -13,7 +13,22 @@ func dotS8(a *uint8, b *int8, k int, c *int32, add *int32)
 func streamS8(a *uint8, b *int8, k int, n int, c *int32, add *int32)
 
 //go:noescape
-func stripesS8(a *uint8, b *int8, k int, stripe int, n int, c *int32, add *int32)
+func stripesS8_1(a *uint8, lda int, b *int8, k int, stripe int, n int, c *int32, ldc int, add *int32)
+
+//go:noescape
+func stripesS8_2(a *uint8, lda int, b *int8, k int, stripe int, n int, c *int32, ldc int, add *int32)
+
+//go:noescape
+func stripesS8_3(a *uint8, lda int, b *int8, k int, stripe int, n int, c *int32, ldc int, add *int32)
+
+//go:noescape
+func stripesS8_4(a *uint8, lda int, b *int8, k int, stripe int, n int, c *int32, ldc int, add *int32)
+
+//go:noescape
+func stripesS8_5(a *uint8, lda int, b *int8, k int, stripe int, n int, c *int32, ldc int, add *int32)
+
+//go:noescape
+func stripesS8_6(a *uint8, lda int, b *int8, k int, stripe int, n int, c *int32, ldc int, add *int32)
 
 //go:noescape
 func packS8(b *int8, ldb int, k int, dst *int8, step int)

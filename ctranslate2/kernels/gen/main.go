@@ -12,7 +12,9 @@ func main() {
 	spinPause()
 	dotS8()
 	streamS8()
-	stripesS8()
+	for m := 1; m <= mostStripeRows; m++ {
+		stripesS8(m)
+	}
 	pack16()
 	coarseErrors()
 	coarseLevels()

@@ -131,71 +131,66 @@ func streamColumn(name string, a, b, k, rest reg.GPVirtual, mask reg.OpmaskVirtu
 	VPADDD(odd, even, even)
 }
 
-// stripesS8 generates c[j] = Σ a[k]·b[j][k] + add[j] for a row of bytes and n columns
-// from each of four stripes of columns, stripe columns apart. Their lines are read by
-// turns: Intel's processors foresee what is read within a page of 4 KiB and no
+// mostStripeRows is how many rows have room for sums of four columns each.
+const mostStripeRows = 6
+
+// stripesS8 generates c[i][j] = Σ a[i][k]·b[j][k] + add[j] for mr rows of bytes and n
+// columns from each of four stripes of columns, stripe columns apart. Their lines are
+// read by turns: Intel's processors foresee what is read within a page of 4 KiB and no
 // further, but in many pages at once. The last k%64 bytes of a column are read with a
-// mask; a must be readable up to the next multiple of 64.
-func stripesS8() {
-	const name = "stripesS8"
-	TEXT(name, NOSPLIT, "func(a *uint8, b *int8, k int, stripe int, n int, c *int32, add *int32)")
+// mask; rows of a must be readable up to the next multiple of 64.
+func stripesS8(mr int) {
+	name := fmt.Sprintf("stripesS8_%d", mr)
+	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, k int, stripe int, n int, c *int32, ldc int, add *int32)")
 	Pragma("noescape")
-	a, k, n, stripe := gp("a"), gp("k"), gp("n"), gp("stripe")
-	apart, rest := GP64(), GP64()
+	stripe, apart := gp("stripe"), GP64()
 	MOVQ(stripe, apart)
-	IMULQ(k, apart)
-	bs := newStridedRows(gp("b"), apart, 4)
+	IMULQ(param("k"), apart)
 	SHLQ(imm(2), stripe)
-	c := newStridedRows(gp("c"), stripe, 4)
-	add := stridedRows{[]reg.GPVirtual{gp("add")}, c.stride, c.stride3}
-	MOVQ(k, rest)
-	ANDQ(imm(63), rest)
-	mask := lowMask(rest)
+	as, bs := newStridedRows(gp("a"), gp("lda"), mr), newStridedRows(gp("b"), apart, 4)
+	mask := lowMask(restOf("k"))
 	Label(name + "_columns")
-	acc := zeros(4)
+	acc := zeros(4 * mr)
 	step := func(mask *reg.OpmaskVirtual) {
-		x := ZMM()
-		VMOVDQU8(mem{Base: a}, x)
-		for j, sum := range acc {
-			w := ZMM()
+		var w [4]reg.VecVirtual
+		for j := range w {
+			w[j] = ZMM()
 			if mask != nil {
-				VMOVDQU8_Z(bs.row(j), *mask, w)
+				VMOVDQU8_Z(bs.row(j), *mask, w[j])
 			} else {
-				VMOVDQU8(bs.row(j), w)
+				VMOVDQU8(bs.row(j), w[j])
 				PREFETCHT0(at(bs.row(j), stripeAhead))
 			}
-			VPDPBUSD(w, x, sum)
+		}
+		for i := range mr {
+			x := ZMM()
+			VMOVDQU8(as.row(i), x)
+			for j, v := range w {
+				VPDPBUSD(v, x, acc[4*i+j])
+			}
 		}
 	}
-	blocks := GP64()
-	MOVQ(k, blocks)
+	blocks := gp("k")
 	SHRQ(imm(6), blocks)
 	JZ(label(name + "_tail"))
 	Label(name + "_line")
 	step(nil)
-	ADDQ(imm(64), a)
+	as.advance(64)
 	bs.advance(64)
 	DECQ(blocks)
 	JNZ(label(name + "_line"))
 	Label(name + "_tail")
-	TESTQ(rest, rest)
+	rest := restOf("k")
 	JZ(label(name + "_done"))
 	step(&mask)
 	ADDQ(rest, bs.bases[0])
 	Label(name + "_done")
-	SUBQ(k, a)
-	ADDQ(rest, a)
-	int32Lanes.sums(acc, func(x reg.VecVirtual, _, _ int) {
-		for j := range acc {
-			v := GP32()
-			VPEXTRD(imm(j), x.AsX(), v)
-			ADDL(add.row(j), v)
-			MOVL(v, c.row(j))
-		}
-	})
-	c.advance(4)
-	add.advance(4)
-	DECQ(n)
+	SUBQ(param("k"), rest) // back to the start of the rows
+	for _, r := range as.bases {
+		ADDQ(rest, r)
+	}
+	storeStripes(acc, stripe)
+	DECQ(param("n"))
 	JNZ(label(name + "_columns"))
 	VZEROUPPER()
 	RET()
@@ -203,3 +198,30 @@ func stripesS8() {
 
 // stripeAhead is how far ahead of each stripe memory is fetched, in bytes.
 const stripeAhead = 512
+
+// restOf loads how much of a parameter a whole number of lines leaves.
+func restOf(name string) reg.GPVirtual {
+	rest := gp(name)
+	ANDQ(imm(63), rest)
+	return rest
+}
+
+// storeStripes adds what there is to add to sums of four columns, stripe bytes apart,
+// for each row, stores them and moves on by a column.
+func storeStripes(acc []reg.VecVirtual, stripe reg.GPVirtual) {
+	to, sum := newStridedRows(gp("add"), stripe, 4), XMM()
+	VMOVD(to.row(0), sum)
+	for j := 1; j < 4; j++ {
+		VPINSRD(imm(j), to.row(j), sum, sum)
+	}
+	ADDQ(imm(4), param("add"))
+	MOVQ(param("c"), to.bases[0])
+	int32Lanes.sums(acc, func(x reg.VecVirtual, first, _ int) {
+		VPADDD(sum, x.AsX(), x.AsX())
+		for j := range 4 {
+			VPEXTRD(imm(j), x.AsX(), to.row(j))
+		}
+		ADDQ(param("ldc"), to.bases[0])
+	})
+	ADDQ(imm(4), param("c"))
+}
