@@ -35,13 +35,16 @@ func machineTiers() []tier {
 // add in more places than they multiply in, and foresee what is read in the order of its
 // addresses; Intel's foresee no further than a page of 4 KiB, but in several at once.
 func tuneAVX512(amd bool) {
-	avx512Coarse.pairsPay = amd
+	avx512Coarse.pairsPay, fetchInStripes = amd, !amd
 	if amd {
 		avx512S8.products, avx512S8.blocked, avx512Coarse.dots = productsAVX512, blockedAVX512, coarseDots.products
 	} else {
 		avx512S8.products, avx512S8.blocked, avx512Coarse.dots = productsInStripes, blockedInStripes, coarseDotsQuarters.products
 	}
 }
+
+// fetchInStripes says that columns of several rows are fetched in stripes, too.
+var fetchInStripes bool
 
 func isAMD() bool {
 	b, d, c := vendor()

@@ -9,7 +9,7 @@ import (
 const panelRows = 8
 
 // columnsS8 are products with columns as they are stored, by rows.
-var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr){
+var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int){
 	2: columnsS8_2, columnsS8_3, columnsS8_4, columnsS8_5, columnsS8_6, columnsS8_7, columnsS8_8, columnsS8_9,
 	columnsS8_10, columnsS8_11, columnsS8_12, columnsS8_13, columnsS8_14, columnsS8_15, columnsS8_16,
 }
@@ -65,10 +65,13 @@ func (b *s8Block) columns(rows int, lines, panel *int8, c []int32, next uintptr)
 	if rows == a.Rows {
 		panel = nil
 	}
+	step, back := 64, 64 // fetch line by line
+	if fetchInStripes {
+		step, back = half/stripes*w.K, 64-(stripes-1)*half/stripes*w.K
+	}
 	for i := 0; i < panelColumns; i += half {
 		p := b.p + i
-		ahead := w.ahead(b.n+i+half, b.n1, next) - uintptr(shift/16*256) // the first pieces fetch nothing
-		columnsS8[rows](&a.Data[0], a.Stride, &w.Data[p*w.K], w.K, w.K, shift, lines, panel, &c[i], &w.Comp[p], ahead)
+		columnsS8[rows](&a.Data[0], a.Stride, &w.Data[p*w.K], w.K, w.K, shift, lines, panel, &c[i], &w.Comp[p], w.ahead(b.n+i+half, b.n1, next), step, back)
 		if panel != nil {
 			panel = (*int8)(unsafe.Add(unsafe.Pointer(panel), 64))
 		}

@@ -5151,9 +5151,9 @@ coarseBoundsBias_done:
 	VZEROUPPER
 	RET
 
-// func columnsS8_2(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_2(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_2(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_2(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -5315,21 +5315,25 @@ columnsS8_2_next_whole:
 
 columnsS8_2_0_kept:
 	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD (AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
 	VPBROADCASTD (AX)(DX*1), Z4
 	VPDPBUSD     Z3, Z4, Z1
-	PREFETCHT1   64(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 4(AX), Z3
 	VPDPBUSD     Z6, Z3, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z3
 	VPDPBUSD     Z6, Z3, Z1
-	PREFETCHT1   128(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 8(AX), Z3
 	VPDPBUSD     Z5, Z3, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z3
 	VPDPBUSD     Z5, Z3, Z1
-	PREFETCHT1   192(R9)
+	PREFETCHT1   (R9)
+	ADDQ         back+96(FP), R9
 	VPBROADCASTD 12(AX), Z3
 	VPDPBUSD     Z2, Z3, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z3
@@ -5376,22 +5380,26 @@ columnsS8_2_0_masked:
 	ADDQ        $+512, R8
 
 columnsS8_2_1_kept:
-	PREFETCHT1   256(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 16(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z4
 	VPDPBUSD     Z3, Z4, Z1
-	PREFETCHT1   320(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 20(AX), Z3
 	VPDPBUSD     Z6, Z3, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z3
 	VPDPBUSD     Z6, Z3, Z1
-	PREFETCHT1   384(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 24(AX), Z3
 	VPDPBUSD     Z5, Z3, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z3
 	VPDPBUSD     Z5, Z3, Z1
-	PREFETCHT1   448(R9)
+	PREFETCHT1   (R9)
+	ADDQ         back+96(FP), R9
 	VPBROADCASTD 28(AX), Z3
 	VPDPBUSD     Z2, Z3, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z3
@@ -5438,22 +5446,26 @@ columnsS8_2_1_masked:
 	ADDQ        $+512, R8
 
 columnsS8_2_2_kept:
-	PREFETCHT1   512(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 32(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z4
 	VPDPBUSD     Z3, Z4, Z1
-	PREFETCHT1   576(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 36(AX), Z3
 	VPDPBUSD     Z6, Z3, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z3
 	VPDPBUSD     Z6, Z3, Z1
-	PREFETCHT1   640(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 40(AX), Z3
 	VPDPBUSD     Z5, Z3, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z3
 	VPDPBUSD     Z5, Z3, Z1
-	PREFETCHT1   704(R9)
+	PREFETCHT1   (R9)
+	ADDQ         back+96(FP), R9
 	VPBROADCASTD 44(AX), Z3
 	VPDPBUSD     Z2, Z3, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z3
@@ -5500,22 +5512,26 @@ columnsS8_2_2_masked:
 	ADDQ        $+512, R8
 
 columnsS8_2_3_kept:
-	PREFETCHT1   768(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 48(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z4
 	VPDPBUSD     Z3, Z4, Z1
-	PREFETCHT1   832(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 52(AX), Z3
 	VPDPBUSD     Z6, Z3, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z3
 	VPDPBUSD     Z6, Z3, Z1
-	PREFETCHT1   896(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 56(AX), Z3
 	VPDPBUSD     Z5, Z3, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z3
 	VPDPBUSD     Z5, Z3, Z1
-	PREFETCHT1   960(R9)
+	PREFETCHT1   (R9)
+	ADDQ         back+96(FP), R9
 	VPBROADCASTD 60(AX), Z3
 	VPDPBUSD     Z2, Z3, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z3
@@ -5523,7 +5539,6 @@ columnsS8_2_3_kept:
 
 columnsS8_2_3_masked:
 	ADDQ  $+64, AX
-	ADDQ  $+1024, R9
 	XCHGQ CX, R10
 	MOVQ  $-1, R12
 	MOVQ  k+32(FP), R11
@@ -5547,9 +5562,9 @@ columnsS8_2_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_3(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_3(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_3(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_3(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -5712,27 +5727,31 @@ columnsS8_3_next_whole:
 
 columnsS8_3_0_kept:
 	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD (AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
 	VPBROADCASTD (AX)(DX*1), Z5
 	VPDPBUSD     Z4, Z5, Z1
 	VPBROADCASTD (AX)(DX*2), Z5
 	VPDPBUSD     Z4, Z5, Z2
-	PREFETCHT1   64(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 4(AX), Z4
 	VPDPBUSD     Z7, Z4, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z4
 	VPDPBUSD     Z7, Z4, Z1
 	VPBROADCASTD 4(AX)(DX*2), Z4
 	VPDPBUSD     Z7, Z4, Z2
-	PREFETCHT1   128(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 8(AX), Z4
 	VPDPBUSD     Z6, Z4, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z4
 	VPDPBUSD     Z6, Z4, Z1
 	VPBROADCASTD 8(AX)(DX*2), Z4
 	VPDPBUSD     Z6, Z4, Z2
-	PREFETCHT1   192(R9)
+	PREFETCHT1   (R9)
+	ADDQ         back+96(FP), R9
 	VPBROADCASTD 12(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z4
@@ -5781,28 +5800,32 @@ columnsS8_3_0_masked:
 	ADDQ        $+512, R8
 
 columnsS8_3_1_kept:
-	PREFETCHT1   256(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 16(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z5
 	VPDPBUSD     Z4, Z5, Z1
 	VPBROADCASTD 16(AX)(DX*2), Z5
 	VPDPBUSD     Z4, Z5, Z2
-	PREFETCHT1   320(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 20(AX), Z4
 	VPDPBUSD     Z7, Z4, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z4
 	VPDPBUSD     Z7, Z4, Z1
 	VPBROADCASTD 20(AX)(DX*2), Z4
 	VPDPBUSD     Z7, Z4, Z2
-	PREFETCHT1   384(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 24(AX), Z4
 	VPDPBUSD     Z6, Z4, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z4
 	VPDPBUSD     Z6, Z4, Z1
 	VPBROADCASTD 24(AX)(DX*2), Z4
 	VPDPBUSD     Z6, Z4, Z2
-	PREFETCHT1   448(R9)
+	PREFETCHT1   (R9)
+	ADDQ         back+96(FP), R9
 	VPBROADCASTD 28(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z4
@@ -5851,28 +5874,32 @@ columnsS8_3_1_masked:
 	ADDQ        $+512, R8
 
 columnsS8_3_2_kept:
-	PREFETCHT1   512(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 32(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z5
 	VPDPBUSD     Z4, Z5, Z1
 	VPBROADCASTD 32(AX)(DX*2), Z5
 	VPDPBUSD     Z4, Z5, Z2
-	PREFETCHT1   576(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 36(AX), Z4
 	VPDPBUSD     Z7, Z4, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z4
 	VPDPBUSD     Z7, Z4, Z1
 	VPBROADCASTD 36(AX)(DX*2), Z4
 	VPDPBUSD     Z7, Z4, Z2
-	PREFETCHT1   640(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 40(AX), Z4
 	VPDPBUSD     Z6, Z4, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z4
 	VPDPBUSD     Z6, Z4, Z1
 	VPBROADCASTD 40(AX)(DX*2), Z4
 	VPDPBUSD     Z6, Z4, Z2
-	PREFETCHT1   704(R9)
+	PREFETCHT1   (R9)
+	ADDQ         back+96(FP), R9
 	VPBROADCASTD 44(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z4
@@ -5921,28 +5948,32 @@ columnsS8_3_2_masked:
 	ADDQ        $+512, R8
 
 columnsS8_3_3_kept:
-	PREFETCHT1   768(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 48(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z5
 	VPDPBUSD     Z4, Z5, Z1
 	VPBROADCASTD 48(AX)(DX*2), Z5
 	VPDPBUSD     Z4, Z5, Z2
-	PREFETCHT1   832(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 52(AX), Z4
 	VPDPBUSD     Z7, Z4, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z4
 	VPDPBUSD     Z7, Z4, Z1
 	VPBROADCASTD 52(AX)(DX*2), Z4
 	VPDPBUSD     Z7, Z4, Z2
-	PREFETCHT1   896(R9)
+	PREFETCHT1   (R9)
+	ADDQ         step+88(FP), R9
 	VPBROADCASTD 56(AX), Z4
 	VPDPBUSD     Z6, Z4, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z4
 	VPDPBUSD     Z6, Z4, Z1
 	VPBROADCASTD 56(AX)(DX*2), Z4
 	VPDPBUSD     Z6, Z4, Z2
-	PREFETCHT1   960(R9)
+	PREFETCHT1   (R9)
+	ADDQ         back+96(FP), R9
 	VPBROADCASTD 60(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z4
@@ -5952,7 +5983,6 @@ columnsS8_3_3_kept:
 
 columnsS8_3_3_masked:
 	ADDQ  $+64, AX
-	ADDQ  $+1024, R9
 	XCHGQ CX, R10
 	MOVQ  $-1, R12
 	MOVQ  k+32(FP), R11
@@ -5978,9 +6008,9 @@ columnsS8_3_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_4(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_4(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_4(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_4(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -6144,6 +6174,7 @@ columnsS8_4_next_whole:
 
 columnsS8_4_0_kept:
 	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD (AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
 	VPBROADCASTD (AX)(DX*1), Z6
@@ -6152,7 +6183,8 @@ columnsS8_4_0_kept:
 	VPDPBUSD     Z5, Z6, Z2
 	VPBROADCASTD (AX)(BX*1), Z6
 	VPDPBUSD     Z5, Z6, Z3
-	PREFETCHT1   64(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 4(AX), Z5
 	VPDPBUSD     Z8, Z5, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z5
@@ -6161,7 +6193,8 @@ columnsS8_4_0_kept:
 	VPDPBUSD     Z8, Z5, Z2
 	VPBROADCASTD 4(AX)(BX*1), Z5
 	VPDPBUSD     Z8, Z5, Z3
-	PREFETCHT1   128(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 8(AX), Z5
 	VPDPBUSD     Z7, Z5, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z5
@@ -6170,7 +6203,8 @@ columnsS8_4_0_kept:
 	VPDPBUSD     Z7, Z5, Z2
 	VPBROADCASTD 8(AX)(BX*1), Z5
 	VPDPBUSD     Z7, Z5, Z3
-	PREFETCHT1   192(R10)
+	PREFETCHT1   (R10)
+	ADDQ         back+96(FP), R10
 	VPBROADCASTD 12(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z5
@@ -6221,7 +6255,8 @@ columnsS8_4_0_masked:
 	ADDQ        $+512, R9
 
 columnsS8_4_1_kept:
-	PREFETCHT1   256(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 16(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z6
@@ -6230,7 +6265,8 @@ columnsS8_4_1_kept:
 	VPDPBUSD     Z5, Z6, Z2
 	VPBROADCASTD 16(AX)(BX*1), Z6
 	VPDPBUSD     Z5, Z6, Z3
-	PREFETCHT1   320(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 20(AX), Z5
 	VPDPBUSD     Z8, Z5, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z5
@@ -6239,7 +6275,8 @@ columnsS8_4_1_kept:
 	VPDPBUSD     Z8, Z5, Z2
 	VPBROADCASTD 20(AX)(BX*1), Z5
 	VPDPBUSD     Z8, Z5, Z3
-	PREFETCHT1   384(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 24(AX), Z5
 	VPDPBUSD     Z7, Z5, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z5
@@ -6248,7 +6285,8 @@ columnsS8_4_1_kept:
 	VPDPBUSD     Z7, Z5, Z2
 	VPBROADCASTD 24(AX)(BX*1), Z5
 	VPDPBUSD     Z7, Z5, Z3
-	PREFETCHT1   448(R10)
+	PREFETCHT1   (R10)
+	ADDQ         back+96(FP), R10
 	VPBROADCASTD 28(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z5
@@ -6299,7 +6337,8 @@ columnsS8_4_1_masked:
 	ADDQ        $+512, R9
 
 columnsS8_4_2_kept:
-	PREFETCHT1   512(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 32(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z6
@@ -6308,7 +6347,8 @@ columnsS8_4_2_kept:
 	VPDPBUSD     Z5, Z6, Z2
 	VPBROADCASTD 32(AX)(BX*1), Z6
 	VPDPBUSD     Z5, Z6, Z3
-	PREFETCHT1   576(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 36(AX), Z5
 	VPDPBUSD     Z8, Z5, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z5
@@ -6317,7 +6357,8 @@ columnsS8_4_2_kept:
 	VPDPBUSD     Z8, Z5, Z2
 	VPBROADCASTD 36(AX)(BX*1), Z5
 	VPDPBUSD     Z8, Z5, Z3
-	PREFETCHT1   640(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 40(AX), Z5
 	VPDPBUSD     Z7, Z5, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z5
@@ -6326,7 +6367,8 @@ columnsS8_4_2_kept:
 	VPDPBUSD     Z7, Z5, Z2
 	VPBROADCASTD 40(AX)(BX*1), Z5
 	VPDPBUSD     Z7, Z5, Z3
-	PREFETCHT1   704(R10)
+	PREFETCHT1   (R10)
+	ADDQ         back+96(FP), R10
 	VPBROADCASTD 44(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z5
@@ -6377,7 +6419,8 @@ columnsS8_4_2_masked:
 	ADDQ        $+512, R9
 
 columnsS8_4_3_kept:
-	PREFETCHT1   768(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 48(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z6
@@ -6386,7 +6429,8 @@ columnsS8_4_3_kept:
 	VPDPBUSD     Z5, Z6, Z2
 	VPBROADCASTD 48(AX)(BX*1), Z6
 	VPDPBUSD     Z5, Z6, Z3
-	PREFETCHT1   832(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 52(AX), Z5
 	VPDPBUSD     Z8, Z5, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z5
@@ -6395,7 +6439,8 @@ columnsS8_4_3_kept:
 	VPDPBUSD     Z8, Z5, Z2
 	VPBROADCASTD 52(AX)(BX*1), Z5
 	VPDPBUSD     Z8, Z5, Z3
-	PREFETCHT1   896(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 56(AX), Z5
 	VPDPBUSD     Z7, Z5, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z5
@@ -6404,7 +6449,8 @@ columnsS8_4_3_kept:
 	VPDPBUSD     Z7, Z5, Z2
 	VPBROADCASTD 56(AX)(BX*1), Z5
 	VPDPBUSD     Z7, Z5, Z3
-	PREFETCHT1   960(R10)
+	PREFETCHT1   (R10)
+	ADDQ         back+96(FP), R10
 	VPBROADCASTD 60(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z5
@@ -6416,7 +6462,6 @@ columnsS8_4_3_kept:
 
 columnsS8_4_3_masked:
 	ADDQ  $+64, AX
-	ADDQ  $+1024, R10
 	XCHGQ CX, R11
 	MOVQ  $-1, R13
 	MOVQ  k+32(FP), R12
@@ -6444,9 +6489,9 @@ columnsS8_4_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_5(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_5(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_5(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_5(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -6611,6 +6656,7 @@ columnsS8_5_next_whole:
 
 columnsS8_5_0_kept:
 	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD (AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
 	VPBROADCASTD (AX)(DX*1), Z7
@@ -6621,7 +6667,8 @@ columnsS8_5_0_kept:
 	VPDPBUSD     Z6, Z7, Z3
 	VPBROADCASTD (AX)(DX*4), Z7
 	VPDPBUSD     Z6, Z7, Z4
-	PREFETCHT1   64(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 4(AX), Z6
 	VPDPBUSD     Z9, Z6, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z6
@@ -6632,7 +6679,8 @@ columnsS8_5_0_kept:
 	VPDPBUSD     Z9, Z6, Z3
 	VPBROADCASTD 4(AX)(DX*4), Z6
 	VPDPBUSD     Z9, Z6, Z4
-	PREFETCHT1   128(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 8(AX), Z6
 	VPDPBUSD     Z8, Z6, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z6
@@ -6643,7 +6691,8 @@ columnsS8_5_0_kept:
 	VPDPBUSD     Z8, Z6, Z3
 	VPBROADCASTD 8(AX)(DX*4), Z6
 	VPDPBUSD     Z8, Z6, Z4
-	PREFETCHT1   192(R10)
+	PREFETCHT1   (R10)
+	ADDQ         back+96(FP), R10
 	VPBROADCASTD 12(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z6
@@ -6696,7 +6745,8 @@ columnsS8_5_0_masked:
 	ADDQ        $+512, R9
 
 columnsS8_5_1_kept:
-	PREFETCHT1   256(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 16(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z7
@@ -6707,7 +6757,8 @@ columnsS8_5_1_kept:
 	VPDPBUSD     Z6, Z7, Z3
 	VPBROADCASTD 16(AX)(DX*4), Z7
 	VPDPBUSD     Z6, Z7, Z4
-	PREFETCHT1   320(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 20(AX), Z6
 	VPDPBUSD     Z9, Z6, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z6
@@ -6718,7 +6769,8 @@ columnsS8_5_1_kept:
 	VPDPBUSD     Z9, Z6, Z3
 	VPBROADCASTD 20(AX)(DX*4), Z6
 	VPDPBUSD     Z9, Z6, Z4
-	PREFETCHT1   384(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 24(AX), Z6
 	VPDPBUSD     Z8, Z6, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z6
@@ -6729,7 +6781,8 @@ columnsS8_5_1_kept:
 	VPDPBUSD     Z8, Z6, Z3
 	VPBROADCASTD 24(AX)(DX*4), Z6
 	VPDPBUSD     Z8, Z6, Z4
-	PREFETCHT1   448(R10)
+	PREFETCHT1   (R10)
+	ADDQ         back+96(FP), R10
 	VPBROADCASTD 28(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z6
@@ -6782,7 +6835,8 @@ columnsS8_5_1_masked:
 	ADDQ        $+512, R9
 
 columnsS8_5_2_kept:
-	PREFETCHT1   512(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 32(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z7
@@ -6793,7 +6847,8 @@ columnsS8_5_2_kept:
 	VPDPBUSD     Z6, Z7, Z3
 	VPBROADCASTD 32(AX)(DX*4), Z7
 	VPDPBUSD     Z6, Z7, Z4
-	PREFETCHT1   576(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 36(AX), Z6
 	VPDPBUSD     Z9, Z6, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z6
@@ -6804,7 +6859,8 @@ columnsS8_5_2_kept:
 	VPDPBUSD     Z9, Z6, Z3
 	VPBROADCASTD 36(AX)(DX*4), Z6
 	VPDPBUSD     Z9, Z6, Z4
-	PREFETCHT1   640(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 40(AX), Z6
 	VPDPBUSD     Z8, Z6, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z6
@@ -6815,7 +6871,8 @@ columnsS8_5_2_kept:
 	VPDPBUSD     Z8, Z6, Z3
 	VPBROADCASTD 40(AX)(DX*4), Z6
 	VPDPBUSD     Z8, Z6, Z4
-	PREFETCHT1   704(R10)
+	PREFETCHT1   (R10)
+	ADDQ         back+96(FP), R10
 	VPBROADCASTD 44(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z6
@@ -6868,7 +6925,8 @@ columnsS8_5_2_masked:
 	ADDQ        $+512, R9
 
 columnsS8_5_3_kept:
-	PREFETCHT1   768(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 48(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z7
@@ -6879,7 +6937,8 @@ columnsS8_5_3_kept:
 	VPDPBUSD     Z6, Z7, Z3
 	VPBROADCASTD 48(AX)(DX*4), Z7
 	VPDPBUSD     Z6, Z7, Z4
-	PREFETCHT1   832(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 52(AX), Z6
 	VPDPBUSD     Z9, Z6, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z6
@@ -6890,7 +6949,8 @@ columnsS8_5_3_kept:
 	VPDPBUSD     Z9, Z6, Z3
 	VPBROADCASTD 52(AX)(DX*4), Z6
 	VPDPBUSD     Z9, Z6, Z4
-	PREFETCHT1   896(R10)
+	PREFETCHT1   (R10)
+	ADDQ         step+88(FP), R10
 	VPBROADCASTD 56(AX), Z6
 	VPDPBUSD     Z8, Z6, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z6
@@ -6901,7 +6961,8 @@ columnsS8_5_3_kept:
 	VPDPBUSD     Z8, Z6, Z3
 	VPBROADCASTD 56(AX)(DX*4), Z6
 	VPDPBUSD     Z8, Z6, Z4
-	PREFETCHT1   960(R10)
+	PREFETCHT1   (R10)
+	ADDQ         back+96(FP), R10
 	VPBROADCASTD 60(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z6
@@ -6915,7 +6976,6 @@ columnsS8_5_3_kept:
 
 columnsS8_5_3_masked:
 	ADDQ  $+64, AX
-	ADDQ  $+1024, R10
 	XCHGQ CX, R11
 	MOVQ  $-1, R13
 	MOVQ  k+32(FP), R12
@@ -6945,9 +7005,9 @@ columnsS8_5_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_6(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_6(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_6(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_6(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -7115,6 +7175,7 @@ columnsS8_6_next_whole:
 
 columnsS8_6_0_kept:
 	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD (AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
 	VPBROADCASTD (AX)(DX*1), Z8
@@ -7127,7 +7188,8 @@ columnsS8_6_0_kept:
 	VPDPBUSD     Z7, Z8, Z4
 	VPBROADCASTD (SI), Z8
 	VPDPBUSD     Z7, Z8, Z5
-	PREFETCHT1   64(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 4(AX), Z7
 	VPDPBUSD     Z10, Z7, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z7
@@ -7140,7 +7202,8 @@ columnsS8_6_0_kept:
 	VPDPBUSD     Z10, Z7, Z4
 	VPBROADCASTD 4(SI), Z7
 	VPDPBUSD     Z10, Z7, Z5
-	PREFETCHT1   128(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 8(AX), Z7
 	VPDPBUSD     Z9, Z7, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z7
@@ -7153,7 +7216,8 @@ columnsS8_6_0_kept:
 	VPDPBUSD     Z9, Z7, Z4
 	VPBROADCASTD 8(SI), Z7
 	VPDPBUSD     Z9, Z7, Z5
-	PREFETCHT1   192(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 12(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z7
@@ -7208,7 +7272,8 @@ columnsS8_6_0_masked:
 	ADDQ        $+512, R10
 
 columnsS8_6_1_kept:
-	PREFETCHT1   256(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 16(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z8
@@ -7221,7 +7286,8 @@ columnsS8_6_1_kept:
 	VPDPBUSD     Z7, Z8, Z4
 	VPBROADCASTD 16(SI), Z8
 	VPDPBUSD     Z7, Z8, Z5
-	PREFETCHT1   320(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 20(AX), Z7
 	VPDPBUSD     Z10, Z7, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z7
@@ -7234,7 +7300,8 @@ columnsS8_6_1_kept:
 	VPDPBUSD     Z10, Z7, Z4
 	VPBROADCASTD 20(SI), Z7
 	VPDPBUSD     Z10, Z7, Z5
-	PREFETCHT1   384(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 24(AX), Z7
 	VPDPBUSD     Z9, Z7, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z7
@@ -7247,7 +7314,8 @@ columnsS8_6_1_kept:
 	VPDPBUSD     Z9, Z7, Z4
 	VPBROADCASTD 24(SI), Z7
 	VPDPBUSD     Z9, Z7, Z5
-	PREFETCHT1   448(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 28(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z7
@@ -7302,7 +7370,8 @@ columnsS8_6_1_masked:
 	ADDQ        $+512, R10
 
 columnsS8_6_2_kept:
-	PREFETCHT1   512(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 32(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z8
@@ -7315,7 +7384,8 @@ columnsS8_6_2_kept:
 	VPDPBUSD     Z7, Z8, Z4
 	VPBROADCASTD 32(SI), Z8
 	VPDPBUSD     Z7, Z8, Z5
-	PREFETCHT1   576(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 36(AX), Z7
 	VPDPBUSD     Z10, Z7, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z7
@@ -7328,7 +7398,8 @@ columnsS8_6_2_kept:
 	VPDPBUSD     Z10, Z7, Z4
 	VPBROADCASTD 36(SI), Z7
 	VPDPBUSD     Z10, Z7, Z5
-	PREFETCHT1   640(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 40(AX), Z7
 	VPDPBUSD     Z9, Z7, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z7
@@ -7341,7 +7412,8 @@ columnsS8_6_2_kept:
 	VPDPBUSD     Z9, Z7, Z4
 	VPBROADCASTD 40(SI), Z7
 	VPDPBUSD     Z9, Z7, Z5
-	PREFETCHT1   704(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 44(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z7
@@ -7396,7 +7468,8 @@ columnsS8_6_2_masked:
 	ADDQ        $+512, R10
 
 columnsS8_6_3_kept:
-	PREFETCHT1   768(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 48(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z8
@@ -7409,7 +7482,8 @@ columnsS8_6_3_kept:
 	VPDPBUSD     Z7, Z8, Z4
 	VPBROADCASTD 48(SI), Z8
 	VPDPBUSD     Z7, Z8, Z5
-	PREFETCHT1   832(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 52(AX), Z7
 	VPDPBUSD     Z10, Z7, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z7
@@ -7422,7 +7496,8 @@ columnsS8_6_3_kept:
 	VPDPBUSD     Z10, Z7, Z4
 	VPBROADCASTD 52(SI), Z7
 	VPDPBUSD     Z10, Z7, Z5
-	PREFETCHT1   896(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 56(AX), Z7
 	VPDPBUSD     Z9, Z7, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z7
@@ -7435,7 +7510,8 @@ columnsS8_6_3_kept:
 	VPDPBUSD     Z9, Z7, Z4
 	VPBROADCASTD 56(SI), Z7
 	VPDPBUSD     Z9, Z7, Z5
-	PREFETCHT1   960(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 60(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z7
@@ -7452,7 +7528,6 @@ columnsS8_6_3_kept:
 columnsS8_6_3_masked:
 	ADDQ  $+64, AX
 	ADDQ  $+64, SI
-	ADDQ  $+1024, R11
 	XCHGQ CX, R12
 	MOVQ  $-1, R14
 	MOVQ  k+32(FP), R13
@@ -7484,9 +7559,9 @@ columnsS8_6_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_7(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_7(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_7(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_7(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -7655,6 +7730,7 @@ columnsS8_7_next_whole:
 
 columnsS8_7_0_kept:
 	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD (AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
 	VPBROADCASTD (AX)(DX*1), Z9
@@ -7669,7 +7745,8 @@ columnsS8_7_0_kept:
 	VPDPBUSD     Z8, Z9, Z5
 	VPBROADCASTD (SI)(DX*1), Z9
 	VPDPBUSD     Z8, Z9, Z6
-	PREFETCHT1   64(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 4(AX), Z8
 	VPDPBUSD     Z11, Z8, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z8
@@ -7684,7 +7761,8 @@ columnsS8_7_0_kept:
 	VPDPBUSD     Z11, Z8, Z5
 	VPBROADCASTD 4(SI)(DX*1), Z8
 	VPDPBUSD     Z11, Z8, Z6
-	PREFETCHT1   128(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 8(AX), Z8
 	VPDPBUSD     Z10, Z8, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z8
@@ -7699,7 +7777,8 @@ columnsS8_7_0_kept:
 	VPDPBUSD     Z10, Z8, Z5
 	VPBROADCASTD 8(SI)(DX*1), Z8
 	VPDPBUSD     Z10, Z8, Z6
-	PREFETCHT1   192(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 12(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z8
@@ -7756,7 +7835,8 @@ columnsS8_7_0_masked:
 	ADDQ        $+512, R10
 
 columnsS8_7_1_kept:
-	PREFETCHT1   256(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 16(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z9
@@ -7771,7 +7851,8 @@ columnsS8_7_1_kept:
 	VPDPBUSD     Z8, Z9, Z5
 	VPBROADCASTD 16(SI)(DX*1), Z9
 	VPDPBUSD     Z8, Z9, Z6
-	PREFETCHT1   320(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 20(AX), Z8
 	VPDPBUSD     Z11, Z8, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z8
@@ -7786,7 +7867,8 @@ columnsS8_7_1_kept:
 	VPDPBUSD     Z11, Z8, Z5
 	VPBROADCASTD 20(SI)(DX*1), Z8
 	VPDPBUSD     Z11, Z8, Z6
-	PREFETCHT1   384(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 24(AX), Z8
 	VPDPBUSD     Z10, Z8, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z8
@@ -7801,7 +7883,8 @@ columnsS8_7_1_kept:
 	VPDPBUSD     Z10, Z8, Z5
 	VPBROADCASTD 24(SI)(DX*1), Z8
 	VPDPBUSD     Z10, Z8, Z6
-	PREFETCHT1   448(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 28(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z8
@@ -7858,7 +7941,8 @@ columnsS8_7_1_masked:
 	ADDQ        $+512, R10
 
 columnsS8_7_2_kept:
-	PREFETCHT1   512(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 32(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z9
@@ -7873,7 +7957,8 @@ columnsS8_7_2_kept:
 	VPDPBUSD     Z8, Z9, Z5
 	VPBROADCASTD 32(SI)(DX*1), Z9
 	VPDPBUSD     Z8, Z9, Z6
-	PREFETCHT1   576(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 36(AX), Z8
 	VPDPBUSD     Z11, Z8, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z8
@@ -7888,7 +7973,8 @@ columnsS8_7_2_kept:
 	VPDPBUSD     Z11, Z8, Z5
 	VPBROADCASTD 36(SI)(DX*1), Z8
 	VPDPBUSD     Z11, Z8, Z6
-	PREFETCHT1   640(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 40(AX), Z8
 	VPDPBUSD     Z10, Z8, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z8
@@ -7903,7 +7989,8 @@ columnsS8_7_2_kept:
 	VPDPBUSD     Z10, Z8, Z5
 	VPBROADCASTD 40(SI)(DX*1), Z8
 	VPDPBUSD     Z10, Z8, Z6
-	PREFETCHT1   704(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 44(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z8
@@ -7960,7 +8047,8 @@ columnsS8_7_2_masked:
 	ADDQ        $+512, R10
 
 columnsS8_7_3_kept:
-	PREFETCHT1   768(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 48(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z9
@@ -7975,7 +8063,8 @@ columnsS8_7_3_kept:
 	VPDPBUSD     Z8, Z9, Z5
 	VPBROADCASTD 48(SI)(DX*1), Z9
 	VPDPBUSD     Z8, Z9, Z6
-	PREFETCHT1   832(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 52(AX), Z8
 	VPDPBUSD     Z11, Z8, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z8
@@ -7990,7 +8079,8 @@ columnsS8_7_3_kept:
 	VPDPBUSD     Z11, Z8, Z5
 	VPBROADCASTD 52(SI)(DX*1), Z8
 	VPDPBUSD     Z11, Z8, Z6
-	PREFETCHT1   896(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 56(AX), Z8
 	VPDPBUSD     Z10, Z8, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z8
@@ -8005,7 +8095,8 @@ columnsS8_7_3_kept:
 	VPDPBUSD     Z10, Z8, Z5
 	VPBROADCASTD 56(SI)(DX*1), Z8
 	VPDPBUSD     Z10, Z8, Z6
-	PREFETCHT1   960(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 60(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z8
@@ -8024,7 +8115,6 @@ columnsS8_7_3_kept:
 columnsS8_7_3_masked:
 	ADDQ  $+64, AX
 	ADDQ  $+64, SI
-	ADDQ  $+1024, R11
 	XCHGQ CX, R12
 	MOVQ  $-1, R14
 	MOVQ  k+32(FP), R13
@@ -8058,9 +8148,9 @@ columnsS8_7_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_8(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_8(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_8(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_8(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -8230,6 +8320,7 @@ columnsS8_8_next_whole:
 
 columnsS8_8_0_kept:
 	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD (AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
 	VPBROADCASTD (AX)(DX*1), Z10
@@ -8246,7 +8337,8 @@ columnsS8_8_0_kept:
 	VPDPBUSD     Z9, Z10, Z6
 	VPBROADCASTD (SI)(DX*2), Z10
 	VPDPBUSD     Z9, Z10, Z7
-	PREFETCHT1   64(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 4(AX), Z9
 	VPDPBUSD     Z12, Z9, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z9
@@ -8263,7 +8355,8 @@ columnsS8_8_0_kept:
 	VPDPBUSD     Z12, Z9, Z6
 	VPBROADCASTD 4(SI)(DX*2), Z9
 	VPDPBUSD     Z12, Z9, Z7
-	PREFETCHT1   128(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 8(AX), Z9
 	VPDPBUSD     Z11, Z9, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z9
@@ -8280,7 +8373,8 @@ columnsS8_8_0_kept:
 	VPDPBUSD     Z11, Z9, Z6
 	VPBROADCASTD 8(SI)(DX*2), Z9
 	VPDPBUSD     Z11, Z9, Z7
-	PREFETCHT1   192(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 12(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z9
@@ -8339,7 +8433,8 @@ columnsS8_8_0_masked:
 	ADDQ        $+512, R10
 
 columnsS8_8_1_kept:
-	PREFETCHT1   256(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 16(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z10
@@ -8356,7 +8451,8 @@ columnsS8_8_1_kept:
 	VPDPBUSD     Z9, Z10, Z6
 	VPBROADCASTD 16(SI)(DX*2), Z10
 	VPDPBUSD     Z9, Z10, Z7
-	PREFETCHT1   320(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 20(AX), Z9
 	VPDPBUSD     Z12, Z9, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z9
@@ -8373,7 +8469,8 @@ columnsS8_8_1_kept:
 	VPDPBUSD     Z12, Z9, Z6
 	VPBROADCASTD 20(SI)(DX*2), Z9
 	VPDPBUSD     Z12, Z9, Z7
-	PREFETCHT1   384(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 24(AX), Z9
 	VPDPBUSD     Z11, Z9, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z9
@@ -8390,7 +8487,8 @@ columnsS8_8_1_kept:
 	VPDPBUSD     Z11, Z9, Z6
 	VPBROADCASTD 24(SI)(DX*2), Z9
 	VPDPBUSD     Z11, Z9, Z7
-	PREFETCHT1   448(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 28(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z9
@@ -8449,7 +8547,8 @@ columnsS8_8_1_masked:
 	ADDQ        $+512, R10
 
 columnsS8_8_2_kept:
-	PREFETCHT1   512(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 32(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z10
@@ -8466,7 +8565,8 @@ columnsS8_8_2_kept:
 	VPDPBUSD     Z9, Z10, Z6
 	VPBROADCASTD 32(SI)(DX*2), Z10
 	VPDPBUSD     Z9, Z10, Z7
-	PREFETCHT1   576(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 36(AX), Z9
 	VPDPBUSD     Z12, Z9, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z9
@@ -8483,7 +8583,8 @@ columnsS8_8_2_kept:
 	VPDPBUSD     Z12, Z9, Z6
 	VPBROADCASTD 36(SI)(DX*2), Z9
 	VPDPBUSD     Z12, Z9, Z7
-	PREFETCHT1   640(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 40(AX), Z9
 	VPDPBUSD     Z11, Z9, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z9
@@ -8500,7 +8601,8 @@ columnsS8_8_2_kept:
 	VPDPBUSD     Z11, Z9, Z6
 	VPBROADCASTD 40(SI)(DX*2), Z9
 	VPDPBUSD     Z11, Z9, Z7
-	PREFETCHT1   704(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 44(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z9
@@ -8559,7 +8661,8 @@ columnsS8_8_2_masked:
 	ADDQ        $+512, R10
 
 columnsS8_8_3_kept:
-	PREFETCHT1   768(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 48(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z10
@@ -8576,7 +8679,8 @@ columnsS8_8_3_kept:
 	VPDPBUSD     Z9, Z10, Z6
 	VPBROADCASTD 48(SI)(DX*2), Z10
 	VPDPBUSD     Z9, Z10, Z7
-	PREFETCHT1   832(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 52(AX), Z9
 	VPDPBUSD     Z12, Z9, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z9
@@ -8593,7 +8697,8 @@ columnsS8_8_3_kept:
 	VPDPBUSD     Z12, Z9, Z6
 	VPBROADCASTD 52(SI)(DX*2), Z9
 	VPDPBUSD     Z12, Z9, Z7
-	PREFETCHT1   896(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 56(AX), Z9
 	VPDPBUSD     Z11, Z9, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z9
@@ -8610,7 +8715,8 @@ columnsS8_8_3_kept:
 	VPDPBUSD     Z11, Z9, Z6
 	VPBROADCASTD 56(SI)(DX*2), Z9
 	VPDPBUSD     Z11, Z9, Z7
-	PREFETCHT1   960(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 60(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z9
@@ -8631,7 +8737,6 @@ columnsS8_8_3_kept:
 columnsS8_8_3_masked:
 	ADDQ  $+64, AX
 	ADDQ  $+64, SI
-	ADDQ  $+1024, R11
 	XCHGQ CX, R12
 	MOVQ  $-1, R14
 	MOVQ  k+32(FP), R13
@@ -8667,9 +8772,9 @@ columnsS8_8_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_9(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_9(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_9(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_9(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -8840,6 +8945,7 @@ columnsS8_9_next_whole:
 
 columnsS8_9_0_kept:
 	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD (AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
 	VPBROADCASTD (AX)(DX*1), Z11
@@ -8858,7 +8964,8 @@ columnsS8_9_0_kept:
 	VPDPBUSD     Z10, Z11, Z7
 	VPBROADCASTD (SI)(BX*1), Z11
 	VPDPBUSD     Z10, Z11, Z8
-	PREFETCHT1   64(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 4(AX), Z10
 	VPDPBUSD     Z13, Z10, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z10
@@ -8877,7 +8984,8 @@ columnsS8_9_0_kept:
 	VPDPBUSD     Z13, Z10, Z7
 	VPBROADCASTD 4(SI)(BX*1), Z10
 	VPDPBUSD     Z13, Z10, Z8
-	PREFETCHT1   128(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 8(AX), Z10
 	VPDPBUSD     Z12, Z10, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z10
@@ -8896,7 +9004,8 @@ columnsS8_9_0_kept:
 	VPDPBUSD     Z12, Z10, Z7
 	VPBROADCASTD 8(SI)(BX*1), Z10
 	VPDPBUSD     Z12, Z10, Z8
-	PREFETCHT1   192(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 12(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z10
@@ -8957,7 +9066,8 @@ columnsS8_9_0_masked:
 	ADDQ        $+512, R10
 
 columnsS8_9_1_kept:
-	PREFETCHT1   256(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 16(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z11
@@ -8976,7 +9086,8 @@ columnsS8_9_1_kept:
 	VPDPBUSD     Z10, Z11, Z7
 	VPBROADCASTD 16(SI)(BX*1), Z11
 	VPDPBUSD     Z10, Z11, Z8
-	PREFETCHT1   320(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 20(AX), Z10
 	VPDPBUSD     Z13, Z10, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z10
@@ -8995,7 +9106,8 @@ columnsS8_9_1_kept:
 	VPDPBUSD     Z13, Z10, Z7
 	VPBROADCASTD 20(SI)(BX*1), Z10
 	VPDPBUSD     Z13, Z10, Z8
-	PREFETCHT1   384(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 24(AX), Z10
 	VPDPBUSD     Z12, Z10, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z10
@@ -9014,7 +9126,8 @@ columnsS8_9_1_kept:
 	VPDPBUSD     Z12, Z10, Z7
 	VPBROADCASTD 24(SI)(BX*1), Z10
 	VPDPBUSD     Z12, Z10, Z8
-	PREFETCHT1   448(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 28(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z10
@@ -9075,7 +9188,8 @@ columnsS8_9_1_masked:
 	ADDQ        $+512, R10
 
 columnsS8_9_2_kept:
-	PREFETCHT1   512(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 32(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z11
@@ -9094,7 +9208,8 @@ columnsS8_9_2_kept:
 	VPDPBUSD     Z10, Z11, Z7
 	VPBROADCASTD 32(SI)(BX*1), Z11
 	VPDPBUSD     Z10, Z11, Z8
-	PREFETCHT1   576(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 36(AX), Z10
 	VPDPBUSD     Z13, Z10, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z10
@@ -9113,7 +9228,8 @@ columnsS8_9_2_kept:
 	VPDPBUSD     Z13, Z10, Z7
 	VPBROADCASTD 36(SI)(BX*1), Z10
 	VPDPBUSD     Z13, Z10, Z8
-	PREFETCHT1   640(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 40(AX), Z10
 	VPDPBUSD     Z12, Z10, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z10
@@ -9132,7 +9248,8 @@ columnsS8_9_2_kept:
 	VPDPBUSD     Z12, Z10, Z7
 	VPBROADCASTD 40(SI)(BX*1), Z10
 	VPDPBUSD     Z12, Z10, Z8
-	PREFETCHT1   704(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 44(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z10
@@ -9193,7 +9310,8 @@ columnsS8_9_2_masked:
 	ADDQ        $+512, R10
 
 columnsS8_9_3_kept:
-	PREFETCHT1   768(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 48(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z11
@@ -9212,7 +9330,8 @@ columnsS8_9_3_kept:
 	VPDPBUSD     Z10, Z11, Z7
 	VPBROADCASTD 48(SI)(BX*1), Z11
 	VPDPBUSD     Z10, Z11, Z8
-	PREFETCHT1   832(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 52(AX), Z10
 	VPDPBUSD     Z13, Z10, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z10
@@ -9231,7 +9350,8 @@ columnsS8_9_3_kept:
 	VPDPBUSD     Z13, Z10, Z7
 	VPBROADCASTD 52(SI)(BX*1), Z10
 	VPDPBUSD     Z13, Z10, Z8
-	PREFETCHT1   896(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 56(AX), Z10
 	VPDPBUSD     Z12, Z10, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z10
@@ -9250,7 +9370,8 @@ columnsS8_9_3_kept:
 	VPDPBUSD     Z12, Z10, Z7
 	VPBROADCASTD 56(SI)(BX*1), Z10
 	VPDPBUSD     Z12, Z10, Z8
-	PREFETCHT1   960(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 60(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z10
@@ -9273,7 +9394,6 @@ columnsS8_9_3_kept:
 columnsS8_9_3_masked:
 	ADDQ  $+64, AX
 	ADDQ  $+64, SI
-	ADDQ  $+1024, R11
 	XCHGQ CX, R12
 	MOVQ  $-1, R14
 	MOVQ  k+32(FP), R13
@@ -9311,9 +9431,9 @@ columnsS8_9_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_10(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_10(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_10(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_10(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -9485,6 +9605,7 @@ columnsS8_10_next_whole:
 
 columnsS8_10_0_kept:
 	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD (AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
 	VPBROADCASTD (AX)(DX*1), Z12
@@ -9505,7 +9626,8 @@ columnsS8_10_0_kept:
 	VPDPBUSD     Z11, Z12, Z8
 	VPBROADCASTD (SI)(DX*4), Z12
 	VPDPBUSD     Z11, Z12, Z9
-	PREFETCHT1   64(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 4(AX), Z11
 	VPDPBUSD     Z14, Z11, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z11
@@ -9526,7 +9648,8 @@ columnsS8_10_0_kept:
 	VPDPBUSD     Z14, Z11, Z8
 	VPBROADCASTD 4(SI)(DX*4), Z11
 	VPDPBUSD     Z14, Z11, Z9
-	PREFETCHT1   128(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 8(AX), Z11
 	VPDPBUSD     Z13, Z11, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z11
@@ -9547,7 +9670,8 @@ columnsS8_10_0_kept:
 	VPDPBUSD     Z13, Z11, Z8
 	VPBROADCASTD 8(SI)(DX*4), Z11
 	VPDPBUSD     Z13, Z11, Z9
-	PREFETCHT1   192(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 12(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z11
@@ -9610,7 +9734,8 @@ columnsS8_10_0_masked:
 	ADDQ        $+512, R10
 
 columnsS8_10_1_kept:
-	PREFETCHT1   256(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 16(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z12
@@ -9631,7 +9756,8 @@ columnsS8_10_1_kept:
 	VPDPBUSD     Z11, Z12, Z8
 	VPBROADCASTD 16(SI)(DX*4), Z12
 	VPDPBUSD     Z11, Z12, Z9
-	PREFETCHT1   320(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 20(AX), Z11
 	VPDPBUSD     Z14, Z11, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z11
@@ -9652,7 +9778,8 @@ columnsS8_10_1_kept:
 	VPDPBUSD     Z14, Z11, Z8
 	VPBROADCASTD 20(SI)(DX*4), Z11
 	VPDPBUSD     Z14, Z11, Z9
-	PREFETCHT1   384(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 24(AX), Z11
 	VPDPBUSD     Z13, Z11, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z11
@@ -9673,7 +9800,8 @@ columnsS8_10_1_kept:
 	VPDPBUSD     Z13, Z11, Z8
 	VPBROADCASTD 24(SI)(DX*4), Z11
 	VPDPBUSD     Z13, Z11, Z9
-	PREFETCHT1   448(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 28(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z11
@@ -9736,7 +9864,8 @@ columnsS8_10_1_masked:
 	ADDQ        $+512, R10
 
 columnsS8_10_2_kept:
-	PREFETCHT1   512(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 32(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z12
@@ -9757,7 +9886,8 @@ columnsS8_10_2_kept:
 	VPDPBUSD     Z11, Z12, Z8
 	VPBROADCASTD 32(SI)(DX*4), Z12
 	VPDPBUSD     Z11, Z12, Z9
-	PREFETCHT1   576(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 36(AX), Z11
 	VPDPBUSD     Z14, Z11, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z11
@@ -9778,7 +9908,8 @@ columnsS8_10_2_kept:
 	VPDPBUSD     Z14, Z11, Z8
 	VPBROADCASTD 36(SI)(DX*4), Z11
 	VPDPBUSD     Z14, Z11, Z9
-	PREFETCHT1   640(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 40(AX), Z11
 	VPDPBUSD     Z13, Z11, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z11
@@ -9799,7 +9930,8 @@ columnsS8_10_2_kept:
 	VPDPBUSD     Z13, Z11, Z8
 	VPBROADCASTD 40(SI)(DX*4), Z11
 	VPDPBUSD     Z13, Z11, Z9
-	PREFETCHT1   704(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 44(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z11
@@ -9862,7 +9994,8 @@ columnsS8_10_2_masked:
 	ADDQ        $+512, R10
 
 columnsS8_10_3_kept:
-	PREFETCHT1   768(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 48(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z12
@@ -9883,7 +10016,8 @@ columnsS8_10_3_kept:
 	VPDPBUSD     Z11, Z12, Z8
 	VPBROADCASTD 48(SI)(DX*4), Z12
 	VPDPBUSD     Z11, Z12, Z9
-	PREFETCHT1   832(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 52(AX), Z11
 	VPDPBUSD     Z14, Z11, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z11
@@ -9904,7 +10038,8 @@ columnsS8_10_3_kept:
 	VPDPBUSD     Z14, Z11, Z8
 	VPBROADCASTD 52(SI)(DX*4), Z11
 	VPDPBUSD     Z14, Z11, Z9
-	PREFETCHT1   896(R11)
+	PREFETCHT1   (R11)
+	ADDQ         step+88(FP), R11
 	VPBROADCASTD 56(AX), Z11
 	VPDPBUSD     Z13, Z11, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z11
@@ -9925,7 +10060,8 @@ columnsS8_10_3_kept:
 	VPDPBUSD     Z13, Z11, Z8
 	VPBROADCASTD 56(SI)(DX*4), Z11
 	VPDPBUSD     Z13, Z11, Z9
-	PREFETCHT1   960(R11)
+	PREFETCHT1   (R11)
+	ADDQ         back+96(FP), R11
 	VPBROADCASTD 60(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z11
@@ -9950,7 +10086,6 @@ columnsS8_10_3_kept:
 columnsS8_10_3_masked:
 	ADDQ  $+64, AX
 	ADDQ  $+64, SI
-	ADDQ  $+1024, R11
 	XCHGQ CX, R12
 	MOVQ  $-1, R14
 	MOVQ  k+32(FP), R13
@@ -9990,9 +10125,9 @@ columnsS8_10_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_11(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_11(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_11(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_11(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -10167,6 +10302,7 @@ columnsS8_11_next_whole:
 
 columnsS8_11_0_kept:
 	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD (AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
 	VPBROADCASTD (AX)(DX*1), Z13
@@ -10189,7 +10325,8 @@ columnsS8_11_0_kept:
 	VPDPBUSD     Z12, Z13, Z9
 	VPBROADCASTD (DI), Z13
 	VPDPBUSD     Z12, Z13, Z10
-	PREFETCHT1   64(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 4(AX), Z12
 	VPDPBUSD     Z15, Z12, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z12
@@ -10212,7 +10349,8 @@ columnsS8_11_0_kept:
 	VPDPBUSD     Z15, Z12, Z9
 	VPBROADCASTD 4(DI), Z12
 	VPDPBUSD     Z15, Z12, Z10
-	PREFETCHT1   128(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 8(AX), Z12
 	VPDPBUSD     Z14, Z12, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z12
@@ -10235,7 +10373,8 @@ columnsS8_11_0_kept:
 	VPDPBUSD     Z14, Z12, Z9
 	VPBROADCASTD 8(DI), Z12
 	VPDPBUSD     Z14, Z12, Z10
-	PREFETCHT1   192(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 12(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z12
@@ -10300,7 +10439,8 @@ columnsS8_11_0_masked:
 	ADDQ        $+512, R11
 
 columnsS8_11_1_kept:
-	PREFETCHT1   256(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 16(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z13
@@ -10323,7 +10463,8 @@ columnsS8_11_1_kept:
 	VPDPBUSD     Z12, Z13, Z9
 	VPBROADCASTD 16(DI), Z13
 	VPDPBUSD     Z12, Z13, Z10
-	PREFETCHT1   320(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 20(AX), Z12
 	VPDPBUSD     Z15, Z12, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z12
@@ -10346,7 +10487,8 @@ columnsS8_11_1_kept:
 	VPDPBUSD     Z15, Z12, Z9
 	VPBROADCASTD 20(DI), Z12
 	VPDPBUSD     Z15, Z12, Z10
-	PREFETCHT1   384(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 24(AX), Z12
 	VPDPBUSD     Z14, Z12, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z12
@@ -10369,7 +10511,8 @@ columnsS8_11_1_kept:
 	VPDPBUSD     Z14, Z12, Z9
 	VPBROADCASTD 24(DI), Z12
 	VPDPBUSD     Z14, Z12, Z10
-	PREFETCHT1   448(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 28(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z12
@@ -10434,7 +10577,8 @@ columnsS8_11_1_masked:
 	ADDQ        $+512, R11
 
 columnsS8_11_2_kept:
-	PREFETCHT1   512(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 32(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z13
@@ -10457,7 +10601,8 @@ columnsS8_11_2_kept:
 	VPDPBUSD     Z12, Z13, Z9
 	VPBROADCASTD 32(DI), Z13
 	VPDPBUSD     Z12, Z13, Z10
-	PREFETCHT1   576(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 36(AX), Z12
 	VPDPBUSD     Z15, Z12, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z12
@@ -10480,7 +10625,8 @@ columnsS8_11_2_kept:
 	VPDPBUSD     Z15, Z12, Z9
 	VPBROADCASTD 36(DI), Z12
 	VPDPBUSD     Z15, Z12, Z10
-	PREFETCHT1   640(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 40(AX), Z12
 	VPDPBUSD     Z14, Z12, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z12
@@ -10503,7 +10649,8 @@ columnsS8_11_2_kept:
 	VPDPBUSD     Z14, Z12, Z9
 	VPBROADCASTD 40(DI), Z12
 	VPDPBUSD     Z14, Z12, Z10
-	PREFETCHT1   704(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 44(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z12
@@ -10568,7 +10715,8 @@ columnsS8_11_2_masked:
 	ADDQ        $+512, R11
 
 columnsS8_11_3_kept:
-	PREFETCHT1   768(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 48(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z13
@@ -10591,7 +10739,8 @@ columnsS8_11_3_kept:
 	VPDPBUSD     Z12, Z13, Z9
 	VPBROADCASTD 48(DI), Z13
 	VPDPBUSD     Z12, Z13, Z10
-	PREFETCHT1   832(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 52(AX), Z12
 	VPDPBUSD     Z15, Z12, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z12
@@ -10614,7 +10763,8 @@ columnsS8_11_3_kept:
 	VPDPBUSD     Z15, Z12, Z9
 	VPBROADCASTD 52(DI), Z12
 	VPDPBUSD     Z15, Z12, Z10
-	PREFETCHT1   896(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 56(AX), Z12
 	VPDPBUSD     Z14, Z12, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z12
@@ -10637,7 +10787,8 @@ columnsS8_11_3_kept:
 	VPDPBUSD     Z14, Z12, Z9
 	VPBROADCASTD 56(DI), Z12
 	VPDPBUSD     Z14, Z12, Z10
-	PREFETCHT1   960(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 60(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z12
@@ -10665,7 +10816,6 @@ columnsS8_11_3_masked:
 	ADDQ  $+64, AX
 	ADDQ  $+64, SI
 	ADDQ  $+64, DI
-	ADDQ  $+1024, R12
 	XCHGQ CX, R13
 	MOVQ  $-1, R15
 	MOVQ  k+32(FP), R14
@@ -10707,9 +10857,9 @@ columnsS8_11_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_12(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_12(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_12(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_12(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -10885,6 +11035,7 @@ columnsS8_12_next_whole:
 
 columnsS8_12_0_kept:
 	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD (AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
 	VPBROADCASTD (AX)(DX*1), Z14
@@ -10909,7 +11060,8 @@ columnsS8_12_0_kept:
 	VPDPBUSD     Z13, Z14, Z10
 	VPBROADCASTD (DI)(DX*1), Z14
 	VPDPBUSD     Z13, Z14, Z11
-	PREFETCHT1   64(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 4(AX), Z13
 	VPDPBUSD     Z16, Z13, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z13
@@ -10934,7 +11086,8 @@ columnsS8_12_0_kept:
 	VPDPBUSD     Z16, Z13, Z10
 	VPBROADCASTD 4(DI)(DX*1), Z13
 	VPDPBUSD     Z16, Z13, Z11
-	PREFETCHT1   128(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 8(AX), Z13
 	VPDPBUSD     Z15, Z13, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z13
@@ -10959,7 +11112,8 @@ columnsS8_12_0_kept:
 	VPDPBUSD     Z15, Z13, Z10
 	VPBROADCASTD 8(DI)(DX*1), Z13
 	VPDPBUSD     Z15, Z13, Z11
-	PREFETCHT1   192(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 12(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z13
@@ -11026,7 +11180,8 @@ columnsS8_12_0_masked:
 	ADDQ        $+512, R11
 
 columnsS8_12_1_kept:
-	PREFETCHT1   256(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 16(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z14
@@ -11051,7 +11206,8 @@ columnsS8_12_1_kept:
 	VPDPBUSD     Z13, Z14, Z10
 	VPBROADCASTD 16(DI)(DX*1), Z14
 	VPDPBUSD     Z13, Z14, Z11
-	PREFETCHT1   320(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 20(AX), Z13
 	VPDPBUSD     Z16, Z13, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z13
@@ -11076,7 +11232,8 @@ columnsS8_12_1_kept:
 	VPDPBUSD     Z16, Z13, Z10
 	VPBROADCASTD 20(DI)(DX*1), Z13
 	VPDPBUSD     Z16, Z13, Z11
-	PREFETCHT1   384(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 24(AX), Z13
 	VPDPBUSD     Z15, Z13, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z13
@@ -11101,7 +11258,8 @@ columnsS8_12_1_kept:
 	VPDPBUSD     Z15, Z13, Z10
 	VPBROADCASTD 24(DI)(DX*1), Z13
 	VPDPBUSD     Z15, Z13, Z11
-	PREFETCHT1   448(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 28(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z13
@@ -11168,7 +11326,8 @@ columnsS8_12_1_masked:
 	ADDQ        $+512, R11
 
 columnsS8_12_2_kept:
-	PREFETCHT1   512(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 32(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z14
@@ -11193,7 +11352,8 @@ columnsS8_12_2_kept:
 	VPDPBUSD     Z13, Z14, Z10
 	VPBROADCASTD 32(DI)(DX*1), Z14
 	VPDPBUSD     Z13, Z14, Z11
-	PREFETCHT1   576(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 36(AX), Z13
 	VPDPBUSD     Z16, Z13, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z13
@@ -11218,7 +11378,8 @@ columnsS8_12_2_kept:
 	VPDPBUSD     Z16, Z13, Z10
 	VPBROADCASTD 36(DI)(DX*1), Z13
 	VPDPBUSD     Z16, Z13, Z11
-	PREFETCHT1   640(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 40(AX), Z13
 	VPDPBUSD     Z15, Z13, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z13
@@ -11243,7 +11404,8 @@ columnsS8_12_2_kept:
 	VPDPBUSD     Z15, Z13, Z10
 	VPBROADCASTD 40(DI)(DX*1), Z13
 	VPDPBUSD     Z15, Z13, Z11
-	PREFETCHT1   704(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 44(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z13
@@ -11310,7 +11472,8 @@ columnsS8_12_2_masked:
 	ADDQ        $+512, R11
 
 columnsS8_12_3_kept:
-	PREFETCHT1   768(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 48(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z14
@@ -11335,7 +11498,8 @@ columnsS8_12_3_kept:
 	VPDPBUSD     Z13, Z14, Z10
 	VPBROADCASTD 48(DI)(DX*1), Z14
 	VPDPBUSD     Z13, Z14, Z11
-	PREFETCHT1   832(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 52(AX), Z13
 	VPDPBUSD     Z16, Z13, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z13
@@ -11360,7 +11524,8 @@ columnsS8_12_3_kept:
 	VPDPBUSD     Z16, Z13, Z10
 	VPBROADCASTD 52(DI)(DX*1), Z13
 	VPDPBUSD     Z16, Z13, Z11
-	PREFETCHT1   896(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 56(AX), Z13
 	VPDPBUSD     Z15, Z13, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z13
@@ -11385,7 +11550,8 @@ columnsS8_12_3_kept:
 	VPDPBUSD     Z15, Z13, Z10
 	VPBROADCASTD 56(DI)(DX*1), Z13
 	VPDPBUSD     Z15, Z13, Z11
-	PREFETCHT1   960(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 60(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z13
@@ -11415,7 +11581,6 @@ columnsS8_12_3_masked:
 	ADDQ  $+64, AX
 	ADDQ  $+64, SI
 	ADDQ  $+64, DI
-	ADDQ  $+1024, R12
 	XCHGQ CX, R13
 	MOVQ  $-1, R15
 	MOVQ  k+32(FP), R14
@@ -11459,9 +11624,9 @@ columnsS8_12_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_13(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_13(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_13(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_13(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -11638,6 +11803,7 @@ columnsS8_13_next_whole:
 
 columnsS8_13_0_kept:
 	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD (AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
 	VPBROADCASTD (AX)(DX*1), Z15
@@ -11664,7 +11830,8 @@ columnsS8_13_0_kept:
 	VPDPBUSD     Z14, Z15, Z11
 	VPBROADCASTD (DI)(DX*2), Z15
 	VPDPBUSD     Z14, Z15, Z12
-	PREFETCHT1   64(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 4(AX), Z14
 	VPDPBUSD     Z17, Z14, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z14
@@ -11691,7 +11858,8 @@ columnsS8_13_0_kept:
 	VPDPBUSD     Z17, Z14, Z11
 	VPBROADCASTD 4(DI)(DX*2), Z14
 	VPDPBUSD     Z17, Z14, Z12
-	PREFETCHT1   128(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 8(AX), Z14
 	VPDPBUSD     Z16, Z14, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z14
@@ -11718,7 +11886,8 @@ columnsS8_13_0_kept:
 	VPDPBUSD     Z16, Z14, Z11
 	VPBROADCASTD 8(DI)(DX*2), Z14
 	VPDPBUSD     Z16, Z14, Z12
-	PREFETCHT1   192(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 12(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z14
@@ -11787,7 +11956,8 @@ columnsS8_13_0_masked:
 	ADDQ        $+512, R11
 
 columnsS8_13_1_kept:
-	PREFETCHT1   256(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 16(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z15
@@ -11814,7 +11984,8 @@ columnsS8_13_1_kept:
 	VPDPBUSD     Z14, Z15, Z11
 	VPBROADCASTD 16(DI)(DX*2), Z15
 	VPDPBUSD     Z14, Z15, Z12
-	PREFETCHT1   320(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 20(AX), Z14
 	VPDPBUSD     Z17, Z14, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z14
@@ -11841,7 +12012,8 @@ columnsS8_13_1_kept:
 	VPDPBUSD     Z17, Z14, Z11
 	VPBROADCASTD 20(DI)(DX*2), Z14
 	VPDPBUSD     Z17, Z14, Z12
-	PREFETCHT1   384(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 24(AX), Z14
 	VPDPBUSD     Z16, Z14, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z14
@@ -11868,7 +12040,8 @@ columnsS8_13_1_kept:
 	VPDPBUSD     Z16, Z14, Z11
 	VPBROADCASTD 24(DI)(DX*2), Z14
 	VPDPBUSD     Z16, Z14, Z12
-	PREFETCHT1   448(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 28(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z14
@@ -11937,7 +12110,8 @@ columnsS8_13_1_masked:
 	ADDQ        $+512, R11
 
 columnsS8_13_2_kept:
-	PREFETCHT1   512(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 32(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z15
@@ -11964,7 +12138,8 @@ columnsS8_13_2_kept:
 	VPDPBUSD     Z14, Z15, Z11
 	VPBROADCASTD 32(DI)(DX*2), Z15
 	VPDPBUSD     Z14, Z15, Z12
-	PREFETCHT1   576(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 36(AX), Z14
 	VPDPBUSD     Z17, Z14, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z14
@@ -11991,7 +12166,8 @@ columnsS8_13_2_kept:
 	VPDPBUSD     Z17, Z14, Z11
 	VPBROADCASTD 36(DI)(DX*2), Z14
 	VPDPBUSD     Z17, Z14, Z12
-	PREFETCHT1   640(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 40(AX), Z14
 	VPDPBUSD     Z16, Z14, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z14
@@ -12018,7 +12194,8 @@ columnsS8_13_2_kept:
 	VPDPBUSD     Z16, Z14, Z11
 	VPBROADCASTD 40(DI)(DX*2), Z14
 	VPDPBUSD     Z16, Z14, Z12
-	PREFETCHT1   704(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 44(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z14
@@ -12087,7 +12264,8 @@ columnsS8_13_2_masked:
 	ADDQ        $+512, R11
 
 columnsS8_13_3_kept:
-	PREFETCHT1   768(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 48(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z15
@@ -12114,7 +12292,8 @@ columnsS8_13_3_kept:
 	VPDPBUSD     Z14, Z15, Z11
 	VPBROADCASTD 48(DI)(DX*2), Z15
 	VPDPBUSD     Z14, Z15, Z12
-	PREFETCHT1   832(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 52(AX), Z14
 	VPDPBUSD     Z17, Z14, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z14
@@ -12141,7 +12320,8 @@ columnsS8_13_3_kept:
 	VPDPBUSD     Z17, Z14, Z11
 	VPBROADCASTD 52(DI)(DX*2), Z14
 	VPDPBUSD     Z17, Z14, Z12
-	PREFETCHT1   896(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 56(AX), Z14
 	VPDPBUSD     Z16, Z14, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z14
@@ -12168,7 +12348,8 @@ columnsS8_13_3_kept:
 	VPDPBUSD     Z16, Z14, Z11
 	VPBROADCASTD 56(DI)(DX*2), Z14
 	VPDPBUSD     Z16, Z14, Z12
-	PREFETCHT1   960(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 60(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z14
@@ -12200,7 +12381,6 @@ columnsS8_13_3_masked:
 	ADDQ  $+64, AX
 	ADDQ  $+64, SI
 	ADDQ  $+64, DI
-	ADDQ  $+1024, R12
 	XCHGQ CX, R13
 	MOVQ  $-1, R15
 	MOVQ  k+32(FP), R14
@@ -12246,9 +12426,9 @@ columnsS8_13_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_14(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_14(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_14(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_14(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -12426,6 +12606,7 @@ columnsS8_14_next_whole:
 
 columnsS8_14_0_kept:
 	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD (AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
 	VPBROADCASTD (AX)(DX*1), Z16
@@ -12454,7 +12635,8 @@ columnsS8_14_0_kept:
 	VPDPBUSD     Z15, Z16, Z12
 	VPBROADCASTD (DI)(BX*1), Z16
 	VPDPBUSD     Z15, Z16, Z13
-	PREFETCHT1   64(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 4(AX), Z15
 	VPDPBUSD     Z18, Z15, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z15
@@ -12483,7 +12665,8 @@ columnsS8_14_0_kept:
 	VPDPBUSD     Z18, Z15, Z12
 	VPBROADCASTD 4(DI)(BX*1), Z15
 	VPDPBUSD     Z18, Z15, Z13
-	PREFETCHT1   128(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 8(AX), Z15
 	VPDPBUSD     Z17, Z15, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z15
@@ -12512,7 +12695,8 @@ columnsS8_14_0_kept:
 	VPDPBUSD     Z17, Z15, Z12
 	VPBROADCASTD 8(DI)(BX*1), Z15
 	VPDPBUSD     Z17, Z15, Z13
-	PREFETCHT1   192(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 12(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z15
@@ -12583,7 +12767,8 @@ columnsS8_14_0_masked:
 	ADDQ        $+512, R11
 
 columnsS8_14_1_kept:
-	PREFETCHT1   256(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 16(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z16
@@ -12612,7 +12797,8 @@ columnsS8_14_1_kept:
 	VPDPBUSD     Z15, Z16, Z12
 	VPBROADCASTD 16(DI)(BX*1), Z16
 	VPDPBUSD     Z15, Z16, Z13
-	PREFETCHT1   320(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 20(AX), Z15
 	VPDPBUSD     Z18, Z15, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z15
@@ -12641,7 +12827,8 @@ columnsS8_14_1_kept:
 	VPDPBUSD     Z18, Z15, Z12
 	VPBROADCASTD 20(DI)(BX*1), Z15
 	VPDPBUSD     Z18, Z15, Z13
-	PREFETCHT1   384(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 24(AX), Z15
 	VPDPBUSD     Z17, Z15, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z15
@@ -12670,7 +12857,8 @@ columnsS8_14_1_kept:
 	VPDPBUSD     Z17, Z15, Z12
 	VPBROADCASTD 24(DI)(BX*1), Z15
 	VPDPBUSD     Z17, Z15, Z13
-	PREFETCHT1   448(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 28(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z15
@@ -12741,7 +12929,8 @@ columnsS8_14_1_masked:
 	ADDQ        $+512, R11
 
 columnsS8_14_2_kept:
-	PREFETCHT1   512(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 32(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z16
@@ -12770,7 +12959,8 @@ columnsS8_14_2_kept:
 	VPDPBUSD     Z15, Z16, Z12
 	VPBROADCASTD 32(DI)(BX*1), Z16
 	VPDPBUSD     Z15, Z16, Z13
-	PREFETCHT1   576(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 36(AX), Z15
 	VPDPBUSD     Z18, Z15, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z15
@@ -12799,7 +12989,8 @@ columnsS8_14_2_kept:
 	VPDPBUSD     Z18, Z15, Z12
 	VPBROADCASTD 36(DI)(BX*1), Z15
 	VPDPBUSD     Z18, Z15, Z13
-	PREFETCHT1   640(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 40(AX), Z15
 	VPDPBUSD     Z17, Z15, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z15
@@ -12828,7 +13019,8 @@ columnsS8_14_2_kept:
 	VPDPBUSD     Z17, Z15, Z12
 	VPBROADCASTD 40(DI)(BX*1), Z15
 	VPDPBUSD     Z17, Z15, Z13
-	PREFETCHT1   704(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 44(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z15
@@ -12899,7 +13091,8 @@ columnsS8_14_2_masked:
 	ADDQ        $+512, R11
 
 columnsS8_14_3_kept:
-	PREFETCHT1   768(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 48(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z16
@@ -12928,7 +13121,8 @@ columnsS8_14_3_kept:
 	VPDPBUSD     Z15, Z16, Z12
 	VPBROADCASTD 48(DI)(BX*1), Z16
 	VPDPBUSD     Z15, Z16, Z13
-	PREFETCHT1   832(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 52(AX), Z15
 	VPDPBUSD     Z18, Z15, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z15
@@ -12957,7 +13151,8 @@ columnsS8_14_3_kept:
 	VPDPBUSD     Z18, Z15, Z12
 	VPBROADCASTD 52(DI)(BX*1), Z15
 	VPDPBUSD     Z18, Z15, Z13
-	PREFETCHT1   896(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 56(AX), Z15
 	VPDPBUSD     Z17, Z15, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z15
@@ -12986,7 +13181,8 @@ columnsS8_14_3_kept:
 	VPDPBUSD     Z17, Z15, Z12
 	VPBROADCASTD 56(DI)(BX*1), Z15
 	VPDPBUSD     Z17, Z15, Z13
-	PREFETCHT1   960(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 60(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z15
@@ -13020,7 +13216,6 @@ columnsS8_14_3_masked:
 	ADDQ  $+64, AX
 	ADDQ  $+64, SI
 	ADDQ  $+64, DI
-	ADDQ  $+1024, R12
 	XCHGQ CX, R13
 	MOVQ  $-1, R15
 	MOVQ  k+32(FP), R14
@@ -13068,9 +13263,9 @@ columnsS8_14_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_15(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_15(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_15(SB), NOSPLIT, $0-88
+TEXT ·columnsS8_15(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -13249,6 +13444,7 @@ columnsS8_15_next_whole:
 
 columnsS8_15_0_kept:
 	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD (AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
 	VPBROADCASTD (AX)(DX*1), Z17
@@ -13279,7 +13475,8 @@ columnsS8_15_0_kept:
 	VPDPBUSD     Z16, Z17, Z13
 	VPBROADCASTD (DI)(DX*4), Z17
 	VPDPBUSD     Z16, Z17, Z14
-	PREFETCHT1   64(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 4(AX), Z16
 	VPDPBUSD     Z19, Z16, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z16
@@ -13310,7 +13507,8 @@ columnsS8_15_0_kept:
 	VPDPBUSD     Z19, Z16, Z13
 	VPBROADCASTD 4(DI)(DX*4), Z16
 	VPDPBUSD     Z19, Z16, Z14
-	PREFETCHT1   128(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 8(AX), Z16
 	VPDPBUSD     Z18, Z16, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z16
@@ -13341,7 +13539,8 @@ columnsS8_15_0_kept:
 	VPDPBUSD     Z18, Z16, Z13
 	VPBROADCASTD 8(DI)(DX*4), Z16
 	VPDPBUSD     Z18, Z16, Z14
-	PREFETCHT1   192(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 12(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z16
@@ -13414,7 +13613,8 @@ columnsS8_15_0_masked:
 	ADDQ        $+512, R11
 
 columnsS8_15_1_kept:
-	PREFETCHT1   256(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 16(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z17
@@ -13445,7 +13645,8 @@ columnsS8_15_1_kept:
 	VPDPBUSD     Z16, Z17, Z13
 	VPBROADCASTD 16(DI)(DX*4), Z17
 	VPDPBUSD     Z16, Z17, Z14
-	PREFETCHT1   320(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 20(AX), Z16
 	VPDPBUSD     Z19, Z16, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z16
@@ -13476,7 +13677,8 @@ columnsS8_15_1_kept:
 	VPDPBUSD     Z19, Z16, Z13
 	VPBROADCASTD 20(DI)(DX*4), Z16
 	VPDPBUSD     Z19, Z16, Z14
-	PREFETCHT1   384(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 24(AX), Z16
 	VPDPBUSD     Z18, Z16, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z16
@@ -13507,7 +13709,8 @@ columnsS8_15_1_kept:
 	VPDPBUSD     Z18, Z16, Z13
 	VPBROADCASTD 24(DI)(DX*4), Z16
 	VPDPBUSD     Z18, Z16, Z14
-	PREFETCHT1   448(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 28(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z16
@@ -13580,7 +13783,8 @@ columnsS8_15_1_masked:
 	ADDQ        $+512, R11
 
 columnsS8_15_2_kept:
-	PREFETCHT1   512(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 32(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z17
@@ -13611,7 +13815,8 @@ columnsS8_15_2_kept:
 	VPDPBUSD     Z16, Z17, Z13
 	VPBROADCASTD 32(DI)(DX*4), Z17
 	VPDPBUSD     Z16, Z17, Z14
-	PREFETCHT1   576(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 36(AX), Z16
 	VPDPBUSD     Z19, Z16, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z16
@@ -13642,7 +13847,8 @@ columnsS8_15_2_kept:
 	VPDPBUSD     Z19, Z16, Z13
 	VPBROADCASTD 36(DI)(DX*4), Z16
 	VPDPBUSD     Z19, Z16, Z14
-	PREFETCHT1   640(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 40(AX), Z16
 	VPDPBUSD     Z18, Z16, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z16
@@ -13673,7 +13879,8 @@ columnsS8_15_2_kept:
 	VPDPBUSD     Z18, Z16, Z13
 	VPBROADCASTD 40(DI)(DX*4), Z16
 	VPDPBUSD     Z18, Z16, Z14
-	PREFETCHT1   704(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 44(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z16
@@ -13746,7 +13953,8 @@ columnsS8_15_2_masked:
 	ADDQ        $+512, R11
 
 columnsS8_15_3_kept:
-	PREFETCHT1   768(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 48(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z17
@@ -13777,7 +13985,8 @@ columnsS8_15_3_kept:
 	VPDPBUSD     Z16, Z17, Z13
 	VPBROADCASTD 48(DI)(DX*4), Z17
 	VPDPBUSD     Z16, Z17, Z14
-	PREFETCHT1   832(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 52(AX), Z16
 	VPDPBUSD     Z19, Z16, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z16
@@ -13808,7 +14017,8 @@ columnsS8_15_3_kept:
 	VPDPBUSD     Z19, Z16, Z13
 	VPBROADCASTD 52(DI)(DX*4), Z16
 	VPDPBUSD     Z19, Z16, Z14
-	PREFETCHT1   896(R12)
+	PREFETCHT1   (R12)
+	ADDQ         step+88(FP), R12
 	VPBROADCASTD 56(AX), Z16
 	VPDPBUSD     Z18, Z16, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z16
@@ -13839,7 +14049,8 @@ columnsS8_15_3_kept:
 	VPDPBUSD     Z18, Z16, Z13
 	VPBROADCASTD 56(DI)(DX*4), Z16
 	VPDPBUSD     Z18, Z16, Z14
-	PREFETCHT1   960(R12)
+	PREFETCHT1   (R12)
+	ADDQ         back+96(FP), R12
 	VPBROADCASTD 60(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z16
@@ -13875,7 +14086,6 @@ columnsS8_15_3_masked:
 	ADDQ  $+64, AX
 	ADDQ  $+64, SI
 	ADDQ  $+64, DI
-	ADDQ  $+1024, R12
 	XCHGQ CX, R13
 	MOVQ  $-1, R15
 	MOVQ  k+32(FP), R14
@@ -13925,9 +14135,9 @@ columnsS8_15_loop_whole:
 	VZEROUPPER
 	RET
 
-// func columnsS8_16(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)
+// func columnsS8_16(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·columnsS8_16(SB), NOSPLIT, $8-88
+TEXT ·columnsS8_16(SB), NOSPLIT, $8-104
 	MOVQ  a+0(FP), AX
 	MOVQ  shift+40(FP), CX
 	SUBQ  CX, AX
@@ -14109,6 +14319,7 @@ columnsS8_16_next_whole:
 
 columnsS8_16_0_kept:
 	PREFETCHT1   (R13)
+	ADDQ         step+88(FP), R13
 	VPBROADCASTD (AX), Z18
 	VPDPBUSD     Z17, Z18, Z0
 	VPBROADCASTD (AX)(DX*1), Z18
@@ -14141,7 +14352,8 @@ columnsS8_16_0_kept:
 	VPDPBUSD     Z17, Z18, Z14
 	VPBROADCASTD (R8), Z18
 	VPDPBUSD     Z17, Z18, Z15
-	PREFETCHT1   64(R13)
+	PREFETCHT1   (R13)
+	ADDQ         step+88(FP), R13
 	VPBROADCASTD 4(AX), Z17
 	VPDPBUSD     Z20, Z17, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z17
@@ -14174,7 +14386,8 @@ columnsS8_16_0_kept:
 	VPDPBUSD     Z20, Z17, Z14
 	VPBROADCASTD 4(R8), Z17
 	VPDPBUSD     Z20, Z17, Z15
-	PREFETCHT1   128(R13)
+	PREFETCHT1   (R13)
+	ADDQ         step+88(FP), R13
 	VPBROADCASTD 8(AX), Z17
 	VPDPBUSD     Z19, Z17, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z17
@@ -14207,7 +14420,8 @@ columnsS8_16_0_kept:
 	VPDPBUSD     Z19, Z17, Z14
 	VPBROADCASTD 8(R8), Z17
 	VPDPBUSD     Z19, Z17, Z15
-	PREFETCHT1   192(R13)
+	PREFETCHT1   (R13)
+	ADDQ         back+96(FP), R13
 	VPBROADCASTD 12(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
 	VPBROADCASTD 12(AX)(DX*1), Z17
@@ -14282,7 +14496,8 @@ columnsS8_16_0_masked:
 	ADDQ        $+512, R12
 
 columnsS8_16_1_kept:
-	PREFETCHT1   256(R13)
+	PREFETCHT1   (R13)
+	ADDQ         step+88(FP), R13
 	VPBROADCASTD 16(AX), Z18
 	VPDPBUSD     Z17, Z18, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z18
@@ -14315,7 +14530,8 @@ columnsS8_16_1_kept:
 	VPDPBUSD     Z17, Z18, Z14
 	VPBROADCASTD 16(R8), Z18
 	VPDPBUSD     Z17, Z18, Z15
-	PREFETCHT1   320(R13)
+	PREFETCHT1   (R13)
+	ADDQ         step+88(FP), R13
 	VPBROADCASTD 20(AX), Z17
 	VPDPBUSD     Z20, Z17, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z17
@@ -14348,7 +14564,8 @@ columnsS8_16_1_kept:
 	VPDPBUSD     Z20, Z17, Z14
 	VPBROADCASTD 20(R8), Z17
 	VPDPBUSD     Z20, Z17, Z15
-	PREFETCHT1   384(R13)
+	PREFETCHT1   (R13)
+	ADDQ         step+88(FP), R13
 	VPBROADCASTD 24(AX), Z17
 	VPDPBUSD     Z19, Z17, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z17
@@ -14381,7 +14598,8 @@ columnsS8_16_1_kept:
 	VPDPBUSD     Z19, Z17, Z14
 	VPBROADCASTD 24(R8), Z17
 	VPDPBUSD     Z19, Z17, Z15
-	PREFETCHT1   448(R13)
+	PREFETCHT1   (R13)
+	ADDQ         back+96(FP), R13
 	VPBROADCASTD 28(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
 	VPBROADCASTD 28(AX)(DX*1), Z17
@@ -14456,7 +14674,8 @@ columnsS8_16_1_masked:
 	ADDQ        $+512, R12
 
 columnsS8_16_2_kept:
-	PREFETCHT1   512(R13)
+	PREFETCHT1   (R13)
+	ADDQ         step+88(FP), R13
 	VPBROADCASTD 32(AX), Z18
 	VPDPBUSD     Z17, Z18, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z18
@@ -14489,7 +14708,8 @@ columnsS8_16_2_kept:
 	VPDPBUSD     Z17, Z18, Z14
 	VPBROADCASTD 32(R8), Z18
 	VPDPBUSD     Z17, Z18, Z15
-	PREFETCHT1   576(R13)
+	PREFETCHT1   (R13)
+	ADDQ         step+88(FP), R13
 	VPBROADCASTD 36(AX), Z17
 	VPDPBUSD     Z20, Z17, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z17
@@ -14522,7 +14742,8 @@ columnsS8_16_2_kept:
 	VPDPBUSD     Z20, Z17, Z14
 	VPBROADCASTD 36(R8), Z17
 	VPDPBUSD     Z20, Z17, Z15
-	PREFETCHT1   640(R13)
+	PREFETCHT1   (R13)
+	ADDQ         step+88(FP), R13
 	VPBROADCASTD 40(AX), Z17
 	VPDPBUSD     Z19, Z17, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z17
@@ -14555,7 +14776,8 @@ columnsS8_16_2_kept:
 	VPDPBUSD     Z19, Z17, Z14
 	VPBROADCASTD 40(R8), Z17
 	VPDPBUSD     Z19, Z17, Z15
-	PREFETCHT1   704(R13)
+	PREFETCHT1   (R13)
+	ADDQ         back+96(FP), R13
 	VPBROADCASTD 44(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
 	VPBROADCASTD 44(AX)(DX*1), Z17
@@ -14630,7 +14852,8 @@ columnsS8_16_2_masked:
 	ADDQ        $+512, R12
 
 columnsS8_16_3_kept:
-	PREFETCHT1   768(R13)
+	PREFETCHT1   (R13)
+	ADDQ         step+88(FP), R13
 	VPBROADCASTD 48(AX), Z18
 	VPDPBUSD     Z17, Z18, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z18
@@ -14663,7 +14886,8 @@ columnsS8_16_3_kept:
 	VPDPBUSD     Z17, Z18, Z14
 	VPBROADCASTD 48(R8), Z18
 	VPDPBUSD     Z17, Z18, Z15
-	PREFETCHT1   832(R13)
+	PREFETCHT1   (R13)
+	ADDQ         step+88(FP), R13
 	VPBROADCASTD 52(AX), Z17
 	VPDPBUSD     Z20, Z17, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z17
@@ -14696,7 +14920,8 @@ columnsS8_16_3_kept:
 	VPDPBUSD     Z20, Z17, Z14
 	VPBROADCASTD 52(R8), Z17
 	VPDPBUSD     Z20, Z17, Z15
-	PREFETCHT1   896(R13)
+	PREFETCHT1   (R13)
+	ADDQ         step+88(FP), R13
 	VPBROADCASTD 56(AX), Z17
 	VPDPBUSD     Z19, Z17, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z17
@@ -14729,7 +14954,8 @@ columnsS8_16_3_kept:
 	VPDPBUSD     Z19, Z17, Z14
 	VPBROADCASTD 56(R8), Z17
 	VPDPBUSD     Z19, Z17, Z15
-	PREFETCHT1   960(R13)
+	PREFETCHT1   (R13)
+	ADDQ         back+96(FP), R13
 	VPBROADCASTD 60(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
 	VPBROADCASTD 60(AX)(DX*1), Z17
@@ -14768,7 +14994,6 @@ columnsS8_16_3_masked:
 	ADDQ  $+64, SI
 	ADDQ  $+64, DI
 	ADDQ  $+64, R8
-	ADDQ  $+1024, R13
 	XCHGQ CX, R14
 	MOVQ  $-1, BP
 	MOVQ  k+32(FP), R15

@@ -101,7 +101,8 @@ const leastColumnRows, mostColumnRows = 2, 16
 // shuffles and products run on different ports. Where panel is not nil it leaves
 // them there, 128 bytes for four of k, for panelS8. Strides are in bytes; ldc is
 // 128. Meanwhile, for each 16 of k, 4 lines at pf are fetched, one at a time:
-// processors drop requests while many are under way.
+// processors drop requests while many are under way. From each to the next it is step
+// bytes, or behind every fourth back bytes.
 //
 // Rows of weights that lie shift bytes behind a line's start, all of them, are read
 // from there, by whole lines: what is not theirs is masked, and so is what follows the
@@ -114,7 +115,7 @@ const leastColumnRows, mostColumnRows = 2, 16
 // once, a block of 64 bytes ahead, into lines, [2][4][4][64] bytes.
 func columnsS8(mr int) {
 	name := fmt.Sprintf("columnsS8_%d", mr)
-	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr)")
+	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)")
 	Pragma("noescape")
 	a, shift := gp("a"), gp("shift")
 	SUBQ(shift, a)
@@ -135,7 +136,8 @@ func columnsS8(mr int) {
 		groups := transpose4(mem{Base: lines, Disp: 4 * 64 * s})
 		storeGroups(piece, groups, panel)
 		for u, g := range groups {
-			PREFETCHT1(mem{Base: pf, Disp: 256*s + 64*u})
+			PREFETCHT1(mem{Base: pf})
+			ADDQ(param([]string{"step", "step", "step", "back"}[u]), pf)
 			for i := range acc {
 				v := ZMM()
 				VPBROADCASTD(at(as.row(i), 16*s+4*u), v)
@@ -145,7 +147,6 @@ func columnsS8(mr int) {
 		Label(piece + "_masked")
 	}
 	as.advance(64)
-	ADDQ(operand.I32(1024), pf)
 	XCHGQ(lines, ahead)
 	b.more(name + "_loop")
 	c, add, sum := gp("c"), gp("add"), ZMM()
