@@ -143,7 +143,7 @@ func (b *s8Block) finishTiles(out []float32, ldo int, c []int32, block, blocks i
 }
 
 // coarseTiles by blocks of rows.
-var coarseTiles = [...]func(config *byte, a *int8, lda int, panel *byte, panels int, n int, c *int32, ldc int){
+var coarseTiles = [...]func(config *byte, a *int8, lda int, rows int, panel *byte, panels int, n int, c *int32, ldc int){
 	1: coarseTiles_1, coarseTiles_2,
 }
 
@@ -160,7 +160,7 @@ func coarseDotsAMX(c []int32, ldc int, a []int8, lda, m int, levels []byte, dept
 		panels := min(most, len(levels)/size-i)
 		for r := 0; r < m; r += 2 * tileLines {
 			rows := min(m-r, 2*tileLines)
-			coarseTiles[tileBlocks(rows)](tileConfig((rows-1)%tileLines+1), &a[r*lda], lda, &levels[i*size], panels, depth/tileLine, &c[r*ldc+i*coarseColumns], 4*ldc)
+			coarseTiles[tileBlocks(rows)](tileConfig((rows-1)%tileLines+1), &a[r*lda], lda, rows, &levels[i*size], panels, depth/tileLine, &c[r*ldc+i*coarseColumns], 4*ldc)
 		}
 	}
 }

@@ -1816,7 +1816,7 @@ coarseMerge_loop:
 	RET
 
 // func coarseDots_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDots_1(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -1829,34 +1829,26 @@ TEXT ·coarseDots_1(SB), NOSPLIT, $0-48
 	VPXORD       Z4, Z4, Z4
 
 coarseDots_1_loop:
-	VMOVDQU32    (CX), Z5
-	VPSRLW       $0x04, Z5, Z6
-	VPANDD       Z0, Z5, Z5
-	VPANDD       Z0, Z6, Z6
+	VMOVDQU32    (CX), Z6
+	VPANDD       Z6, Z0, Z5
 	PREFETCHT1   512(CX)
 	VPBROADCASTD (AX), Z7
 	VPDPBUSD     Z7, Z5, Z1
 	VPDPBUSD     Z7, Z6, Z2
-	VMOVDQU32    64(CX), Z5
-	VPSRLW       $0x04, Z5, Z6
-	VPANDD       Z0, Z5, Z5
-	VPANDD       Z0, Z6, Z6
+	VMOVDQU32    64(CX), Z6
+	VPANDD       Z6, Z0, Z5
 	PREFETCHT1   576(CX)
 	VPBROADCASTD 4(AX), Z7
 	VPDPBUSD     Z7, Z5, Z3
 	VPDPBUSD     Z7, Z6, Z4
-	VMOVDQU32    128(CX), Z5
-	VPSRLW       $0x04, Z5, Z6
-	VPANDD       Z0, Z5, Z5
-	VPANDD       Z0, Z6, Z6
+	VMOVDQU32    128(CX), Z6
+	VPANDD       Z6, Z0, Z5
 	PREFETCHT1   640(CX)
 	VPBROADCASTD 8(AX), Z7
 	VPDPBUSD     Z7, Z5, Z1
 	VPDPBUSD     Z7, Z6, Z2
-	VMOVDQU32    192(CX), Z5
-	VPSRLW       $0x04, Z5, Z6
-	VPANDD       Z0, Z5, Z5
-	VPANDD       Z0, Z6, Z6
+	VMOVDQU32    192(CX), Z6
+	VPANDD       Z6, Z0, Z5
 	PREFETCHT1   704(CX)
 	VPBROADCASTD 12(AX), Z7
 	VPDPBUSD     Z7, Z5, Z3
@@ -1867,14 +1859,16 @@ coarseDots_1_loop:
 	JNZ          coarseDots_1_loop
 	MOVQ         c+32(FP), AX
 	VPADDD       Z3, Z1, Z1
-	VMOVDQU32    Z1, (AX)
 	VPADDD       Z4, Z2, Z2
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
+	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	VZEROUPPER
 	RET
 
 // func coarseDotsQuarters_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDotsQuarters_1(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -1890,34 +1884,26 @@ TEXT ·coarseDotsQuarters_1(SB), NOSPLIT, $0-48
 	LEAQ         (SI)(SI*2), DI
 
 coarseDotsQuarters_1_loop:
-	VMOVDQU32    (CX), Z5
-	VPSRLW       $0x04, Z5, Z6
-	VPANDD       Z0, Z5, Z5
-	VPANDD       Z0, Z6, Z6
+	VMOVDQU32    (CX), Z6
+	VPANDD       Z6, Z0, Z5
 	PREFETCHT0   (BX)
 	VPBROADCASTD (AX), Z7
 	VPDPBUSD     Z7, Z5, Z1
 	VPDPBUSD     Z7, Z6, Z2
-	VMOVDQU32    64(CX), Z5
-	VPSRLW       $0x04, Z5, Z6
-	VPANDD       Z0, Z5, Z5
-	VPANDD       Z0, Z6, Z6
+	VMOVDQU32    64(CX), Z6
+	VPANDD       Z6, Z0, Z5
 	PREFETCHT0   (BX)(SI*1)
 	VPBROADCASTD 4(AX), Z7
 	VPDPBUSD     Z7, Z5, Z3
 	VPDPBUSD     Z7, Z6, Z4
-	VMOVDQU32    128(CX), Z5
-	VPSRLW       $0x04, Z5, Z6
-	VPANDD       Z0, Z5, Z5
-	VPANDD       Z0, Z6, Z6
+	VMOVDQU32    128(CX), Z6
+	VPANDD       Z6, Z0, Z5
 	PREFETCHT0   (BX)(SI*2)
 	VPBROADCASTD 8(AX), Z7
 	VPDPBUSD     Z7, Z5, Z1
 	VPDPBUSD     Z7, Z6, Z2
-	VMOVDQU32    192(CX), Z5
-	VPSRLW       $0x04, Z5, Z6
-	VPANDD       Z0, Z5, Z5
-	VPANDD       Z0, Z6, Z6
+	VMOVDQU32    192(CX), Z6
+	VPANDD       Z6, Z0, Z5
 	PREFETCHT0   (BX)(DI*1)
 	ADDQ         $+64, BX
 	VPBROADCASTD 12(AX), Z7
@@ -1929,8 +1915,10 @@ coarseDotsQuarters_1_loop:
 	JNZ          coarseDotsQuarters_1_loop
 	MOVQ         c+32(FP), AX
 	VPADDD       Z3, Z1, Z1
-	VMOVDQU32    Z1, (AX)
 	VPADDD       Z4, Z2, Z2
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
+	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	VZEROUPPER
 	RET
@@ -2001,7 +1989,7 @@ coarsePairs_1_loop:
 	RET
 
 // func coarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDots_2(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -2019,10 +2007,8 @@ TEXT ·coarseDots_2(SB), NOSPLIT, $0-48
 	VPXORD       Z8, Z8, Z8
 
 coarseDots_2_loop:
-	VMOVDQU32    (CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    (CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT1   512(CX)
 	VPBROADCASTD (AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
@@ -2030,10 +2016,8 @@ coarseDots_2_loop:
 	VPBROADCASTD (AX)(BX*1), Z11
 	VPDPBUSD     Z11, Z9, Z3
 	VPDPBUSD     Z11, Z10, Z4
-	VMOVDQU32    64(CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    64(CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT1   576(CX)
 	VPBROADCASTD 4(AX), Z11
 	VPDPBUSD     Z11, Z9, Z5
@@ -2041,10 +2025,8 @@ coarseDots_2_loop:
 	VPBROADCASTD 4(AX)(BX*1), Z11
 	VPDPBUSD     Z11, Z9, Z7
 	VPDPBUSD     Z11, Z10, Z8
-	VMOVDQU32    128(CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    128(CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT1   640(CX)
 	VPBROADCASTD 8(AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
@@ -2052,10 +2034,8 @@ coarseDots_2_loop:
 	VPBROADCASTD 8(AX)(BX*1), Z11
 	VPDPBUSD     Z11, Z9, Z3
 	VPDPBUSD     Z11, Z10, Z4
-	VMOVDQU32    192(CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    192(CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT1   704(CX)
 	VPBROADCASTD 12(AX), Z11
 	VPDPBUSD     Z11, Z9, Z5
@@ -2069,19 +2049,23 @@ coarseDots_2_loop:
 	JNZ          coarseDots_2_loop
 	MOVQ         c+32(FP), AX
 	VPADDD       Z5, Z1, Z1
-	VMOVDQU32    Z1, (AX)
 	VPADDD       Z6, Z2, Z2
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
+	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
 	VPADDD       Z7, Z3, Z3
-	VMOVDQU32    Z3, (AX)
 	VPADDD       Z8, Z4, Z4
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
+	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	VZEROUPPER
 	RET
 
 // func coarseDotsQuarters_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDotsQuarters_2(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -2102,10 +2086,8 @@ TEXT ·coarseDotsQuarters_2(SB), NOSPLIT, $0-48
 	LEAQ         (DI)(DI*2), R8
 
 coarseDotsQuarters_2_loop:
-	VMOVDQU32    (CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    (CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT0   (SI)
 	VPBROADCASTD (AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
@@ -2113,10 +2095,8 @@ coarseDotsQuarters_2_loop:
 	VPBROADCASTD (AX)(BX*1), Z11
 	VPDPBUSD     Z11, Z9, Z3
 	VPDPBUSD     Z11, Z10, Z4
-	VMOVDQU32    64(CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    64(CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT0   (SI)(DI*1)
 	VPBROADCASTD 4(AX), Z11
 	VPDPBUSD     Z11, Z9, Z5
@@ -2124,10 +2104,8 @@ coarseDotsQuarters_2_loop:
 	VPBROADCASTD 4(AX)(BX*1), Z11
 	VPDPBUSD     Z11, Z9, Z7
 	VPDPBUSD     Z11, Z10, Z8
-	VMOVDQU32    128(CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    128(CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT0   (SI)(DI*2)
 	VPBROADCASTD 8(AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
@@ -2135,10 +2113,8 @@ coarseDotsQuarters_2_loop:
 	VPBROADCASTD 8(AX)(BX*1), Z11
 	VPDPBUSD     Z11, Z9, Z3
 	VPDPBUSD     Z11, Z10, Z4
-	VMOVDQU32    192(CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    192(CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT0   (SI)(R8*1)
 	ADDQ         $+64, SI
 	VPBROADCASTD 12(AX), Z11
@@ -2153,13 +2129,17 @@ coarseDotsQuarters_2_loop:
 	JNZ          coarseDotsQuarters_2_loop
 	MOVQ         c+32(FP), AX
 	VPADDD       Z5, Z1, Z1
-	VMOVDQU32    Z1, (AX)
 	VPADDD       Z6, Z2, Z2
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
+	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
 	VPADDD       Z7, Z3, Z3
-	VMOVDQU32    Z3, (AX)
 	VPADDD       Z8, Z4, Z4
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
+	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	VZEROUPPER
 	RET
@@ -2254,7 +2234,7 @@ coarsePairs_2_loop:
 	RET
 
 // func coarseDots_3(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDots_3(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -2276,10 +2256,8 @@ TEXT ·coarseDots_3(SB), NOSPLIT, $0-48
 	VPXORD       Z12, Z12, Z12
 
 coarseDots_3_loop:
-	VMOVDQU32    (CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    (CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT1   512(CX)
 	VPBROADCASTD (AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
@@ -2290,10 +2268,8 @@ coarseDots_3_loop:
 	VPBROADCASTD (AX)(BX*2), Z15
 	VPDPBUSD     Z15, Z13, Z5
 	VPDPBUSD     Z15, Z14, Z6
-	VMOVDQU32    64(CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    64(CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT1   576(CX)
 	VPBROADCASTD 4(AX), Z15
 	VPDPBUSD     Z15, Z13, Z7
@@ -2304,10 +2280,8 @@ coarseDots_3_loop:
 	VPBROADCASTD 4(AX)(BX*2), Z15
 	VPDPBUSD     Z15, Z13, Z11
 	VPDPBUSD     Z15, Z14, Z12
-	VMOVDQU32    128(CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    128(CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT1   640(CX)
 	VPBROADCASTD 8(AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
@@ -2318,10 +2292,8 @@ coarseDots_3_loop:
 	VPBROADCASTD 8(AX)(BX*2), Z15
 	VPDPBUSD     Z15, Z13, Z5
 	VPDPBUSD     Z15, Z14, Z6
-	VMOVDQU32    192(CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    192(CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT1   704(CX)
 	VPBROADCASTD 12(AX), Z15
 	VPDPBUSD     Z15, Z13, Z7
@@ -2338,24 +2310,30 @@ coarseDots_3_loop:
 	JNZ          coarseDots_3_loop
 	MOVQ         c+32(FP), AX
 	VPADDD       Z7, Z1, Z1
-	VMOVDQU32    Z1, (AX)
 	VPADDD       Z8, Z2, Z2
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
+	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
 	VPADDD       Z9, Z3, Z3
-	VMOVDQU32    Z3, (AX)
 	VPADDD       Z10, Z4, Z4
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
+	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	ADDQ         ldc+40(FP), AX
 	VPADDD       Z11, Z5, Z5
-	VMOVDQU32    Z5, (AX)
 	VPADDD       Z12, Z6, Z6
+	VPSUBD       Z5, Z6, Z6
+	VPSRAD       $0x04, Z6, Z6
+	VMOVDQU32    Z5, (AX)
 	VMOVDQU32    Z6, 64(AX)
 	VZEROUPPER
 	RET
 
 // func coarseDotsQuarters_3(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDotsQuarters_3(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -2380,10 +2358,8 @@ TEXT ·coarseDotsQuarters_3(SB), NOSPLIT, $0-48
 	LEAQ         (DI)(DI*2), R8
 
 coarseDotsQuarters_3_loop:
-	VMOVDQU32    (CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    (CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT0   (SI)
 	VPBROADCASTD (AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
@@ -2394,10 +2370,8 @@ coarseDotsQuarters_3_loop:
 	VPBROADCASTD (AX)(BX*2), Z15
 	VPDPBUSD     Z15, Z13, Z5
 	VPDPBUSD     Z15, Z14, Z6
-	VMOVDQU32    64(CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    64(CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT0   (SI)(DI*1)
 	VPBROADCASTD 4(AX), Z15
 	VPDPBUSD     Z15, Z13, Z7
@@ -2408,10 +2382,8 @@ coarseDotsQuarters_3_loop:
 	VPBROADCASTD 4(AX)(BX*2), Z15
 	VPDPBUSD     Z15, Z13, Z11
 	VPDPBUSD     Z15, Z14, Z12
-	VMOVDQU32    128(CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    128(CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT0   (SI)(DI*2)
 	VPBROADCASTD 8(AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
@@ -2422,10 +2394,8 @@ coarseDotsQuarters_3_loop:
 	VPBROADCASTD 8(AX)(BX*2), Z15
 	VPDPBUSD     Z15, Z13, Z5
 	VPDPBUSD     Z15, Z14, Z6
-	VMOVDQU32    192(CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    192(CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT0   (SI)(R8*1)
 	ADDQ         $+64, SI
 	VPBROADCASTD 12(AX), Z15
@@ -2443,18 +2413,24 @@ coarseDotsQuarters_3_loop:
 	JNZ          coarseDotsQuarters_3_loop
 	MOVQ         c+32(FP), AX
 	VPADDD       Z7, Z1, Z1
-	VMOVDQU32    Z1, (AX)
 	VPADDD       Z8, Z2, Z2
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
+	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
 	VPADDD       Z9, Z3, Z3
-	VMOVDQU32    Z3, (AX)
 	VPADDD       Z10, Z4, Z4
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
+	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	ADDQ         ldc+40(FP), AX
 	VPADDD       Z11, Z5, Z5
-	VMOVDQU32    Z5, (AX)
 	VPADDD       Z12, Z6, Z6
+	VPSUBD       Z5, Z6, Z6
+	VPSRAD       $0x04, Z6, Z6
+	VMOVDQU32    Z5, (AX)
 	VMOVDQU32    Z6, 64(AX)
 	VZEROUPPER
 	RET
@@ -2572,7 +2548,7 @@ coarsePairs_3_loop:
 	RET
 
 // func coarseDots_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDots_4(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -2592,10 +2568,8 @@ TEXT ·coarseDots_4(SB), NOSPLIT, $0-48
 	VPXORD       Z8, Z8, Z8
 
 coarseDots_4_loop:
-	VMOVDQU32    (CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    (CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT0   2048(CX)
 	VPBROADCASTD (AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
@@ -2609,10 +2583,8 @@ coarseDots_4_loop:
 	VPBROADCASTD (SI), Z11
 	VPDPBUSD     Z11, Z9, Z7
 	VPDPBUSD     Z11, Z10, Z8
-	VMOVDQU32    64(CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    64(CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT0   2112(CX)
 	VPBROADCASTD 4(AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
@@ -2626,10 +2598,8 @@ coarseDots_4_loop:
 	VPBROADCASTD 4(SI), Z11
 	VPDPBUSD     Z11, Z9, Z7
 	VPDPBUSD     Z11, Z10, Z8
-	VMOVDQU32    128(CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    128(CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT0   2176(CX)
 	VPBROADCASTD 8(AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
@@ -2643,10 +2613,8 @@ coarseDots_4_loop:
 	VPBROADCASTD 8(SI), Z11
 	VPDPBUSD     Z11, Z9, Z7
 	VPDPBUSD     Z11, Z10, Z8
-	VMOVDQU32    192(CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    192(CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT0   2240(CX)
 	VPBROADCASTD 12(AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
@@ -2666,22 +2634,30 @@ coarseDots_4_loop:
 	DECQ         DX
 	JNZ          coarseDots_4_loop
 	MOVQ         c+32(FP), AX
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
 	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
 	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z5, Z6, Z6
+	VPSRAD       $0x04, Z6, Z6
 	VMOVDQU32    Z5, (AX)
 	VMOVDQU32    Z6, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z7, Z8, Z8
+	VPSRAD       $0x04, Z8, Z8
 	VMOVDQU32    Z7, (AX)
 	VMOVDQU32    Z8, 64(AX)
 	VZEROUPPER
 	RET
 
 // func coarseDotsQuarters_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDotsQuarters_4(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -2704,10 +2680,8 @@ TEXT ·coarseDotsQuarters_4(SB), NOSPLIT, $0-48
 	LEAQ         (R8)(R8*2), R9
 
 coarseDotsQuarters_4_loop:
-	VMOVDQU32    (CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    (CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT0   (DI)
 	VPBROADCASTD (AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
@@ -2721,10 +2695,8 @@ coarseDotsQuarters_4_loop:
 	VPBROADCASTD (SI), Z11
 	VPDPBUSD     Z11, Z9, Z7
 	VPDPBUSD     Z11, Z10, Z8
-	VMOVDQU32    64(CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    64(CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT0   (DI)(R8*1)
 	VPBROADCASTD 4(AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
@@ -2738,10 +2710,8 @@ coarseDotsQuarters_4_loop:
 	VPBROADCASTD 4(SI), Z11
 	VPDPBUSD     Z11, Z9, Z7
 	VPDPBUSD     Z11, Z10, Z8
-	VMOVDQU32    128(CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    128(CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT0   (DI)(R8*2)
 	VPBROADCASTD 8(AX), Z11
 	VPDPBUSD     Z11, Z9, Z1
@@ -2755,10 +2725,8 @@ coarseDotsQuarters_4_loop:
 	VPBROADCASTD 8(SI), Z11
 	VPDPBUSD     Z11, Z9, Z7
 	VPDPBUSD     Z11, Z10, Z8
-	VMOVDQU32    192(CX), Z9
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z0, Z9, Z9
-	VPANDD       Z0, Z10, Z10
+	VMOVDQU32    192(CX), Z10
+	VPANDD       Z10, Z0, Z9
 	PREFETCHT0   (DI)(R9*1)
 	ADDQ         $+64, DI
 	VPBROADCASTD 12(AX), Z11
@@ -2779,15 +2747,23 @@ coarseDotsQuarters_4_loop:
 	DECQ         DX
 	JNZ          coarseDotsQuarters_4_loop
 	MOVQ         c+32(FP), AX
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
 	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
 	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z5, Z6, Z6
+	VPSRAD       $0x04, Z6, Z6
 	VMOVDQU32    Z5, (AX)
 	VMOVDQU32    Z6, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z7, Z8, Z8
+	VPSRAD       $0x04, Z8, Z8
 	VMOVDQU32    Z7, (AX)
 	VMOVDQU32    Z8, 64(AX)
 	VZEROUPPER
@@ -2932,7 +2908,7 @@ coarsePairs_4_loop:
 	RET
 
 // func coarseDots_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDots_5(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -2954,10 +2930,8 @@ TEXT ·coarseDots_5(SB), NOSPLIT, $0-48
 	VPXORD       Z10, Z10, Z10
 
 coarseDots_5_loop:
-	VMOVDQU32    (CX), Z11
-	VPSRLW       $0x04, Z11, Z12
-	VPANDD       Z0, Z11, Z11
-	VPANDD       Z0, Z12, Z12
+	VMOVDQU32    (CX), Z12
+	VPANDD       Z12, Z0, Z11
 	PREFETCHT0   2048(CX)
 	VPBROADCASTD (AX), Z13
 	VPDPBUSD     Z13, Z11, Z1
@@ -2974,10 +2948,8 @@ coarseDots_5_loop:
 	VPBROADCASTD (SI)(BX*1), Z13
 	VPDPBUSD     Z13, Z11, Z9
 	VPDPBUSD     Z13, Z12, Z10
-	VMOVDQU32    64(CX), Z11
-	VPSRLW       $0x04, Z11, Z12
-	VPANDD       Z0, Z11, Z11
-	VPANDD       Z0, Z12, Z12
+	VMOVDQU32    64(CX), Z12
+	VPANDD       Z12, Z0, Z11
 	PREFETCHT0   2112(CX)
 	VPBROADCASTD 4(AX), Z13
 	VPDPBUSD     Z13, Z11, Z1
@@ -2994,10 +2966,8 @@ coarseDots_5_loop:
 	VPBROADCASTD 4(SI)(BX*1), Z13
 	VPDPBUSD     Z13, Z11, Z9
 	VPDPBUSD     Z13, Z12, Z10
-	VMOVDQU32    128(CX), Z11
-	VPSRLW       $0x04, Z11, Z12
-	VPANDD       Z0, Z11, Z11
-	VPANDD       Z0, Z12, Z12
+	VMOVDQU32    128(CX), Z12
+	VPANDD       Z12, Z0, Z11
 	PREFETCHT0   2176(CX)
 	VPBROADCASTD 8(AX), Z13
 	VPDPBUSD     Z13, Z11, Z1
@@ -3014,10 +2984,8 @@ coarseDots_5_loop:
 	VPBROADCASTD 8(SI)(BX*1), Z13
 	VPDPBUSD     Z13, Z11, Z9
 	VPDPBUSD     Z13, Z12, Z10
-	VMOVDQU32    192(CX), Z11
-	VPSRLW       $0x04, Z11, Z12
-	VPANDD       Z0, Z11, Z11
-	VPANDD       Z0, Z12, Z12
+	VMOVDQU32    192(CX), Z12
+	VPANDD       Z12, Z0, Z11
 	PREFETCHT0   2240(CX)
 	VPBROADCASTD 12(AX), Z13
 	VPDPBUSD     Z13, Z11, Z1
@@ -3040,25 +3008,35 @@ coarseDots_5_loop:
 	DECQ         DX
 	JNZ          coarseDots_5_loop
 	MOVQ         c+32(FP), AX
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
 	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
 	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z5, Z6, Z6
+	VPSRAD       $0x04, Z6, Z6
 	VMOVDQU32    Z5, (AX)
 	VMOVDQU32    Z6, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z7, Z8, Z8
+	VPSRAD       $0x04, Z8, Z8
 	VMOVDQU32    Z7, (AX)
 	VMOVDQU32    Z8, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z9, Z10, Z10
+	VPSRAD       $0x04, Z10, Z10
 	VMOVDQU32    Z9, (AX)
 	VMOVDQU32    Z10, 64(AX)
 	VZEROUPPER
 	RET
 
 // func coarseDotsQuarters_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDotsQuarters_5(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -3083,10 +3061,8 @@ TEXT ·coarseDotsQuarters_5(SB), NOSPLIT, $0-48
 	LEAQ         (R8)(R8*2), R9
 
 coarseDotsQuarters_5_loop:
-	VMOVDQU32    (CX), Z11
-	VPSRLW       $0x04, Z11, Z12
-	VPANDD       Z0, Z11, Z11
-	VPANDD       Z0, Z12, Z12
+	VMOVDQU32    (CX), Z12
+	VPANDD       Z12, Z0, Z11
 	PREFETCHT0   (DI)
 	VPBROADCASTD (AX), Z13
 	VPDPBUSD     Z13, Z11, Z1
@@ -3103,10 +3079,8 @@ coarseDotsQuarters_5_loop:
 	VPBROADCASTD (SI)(BX*1), Z13
 	VPDPBUSD     Z13, Z11, Z9
 	VPDPBUSD     Z13, Z12, Z10
-	VMOVDQU32    64(CX), Z11
-	VPSRLW       $0x04, Z11, Z12
-	VPANDD       Z0, Z11, Z11
-	VPANDD       Z0, Z12, Z12
+	VMOVDQU32    64(CX), Z12
+	VPANDD       Z12, Z0, Z11
 	PREFETCHT0   (DI)(R8*1)
 	VPBROADCASTD 4(AX), Z13
 	VPDPBUSD     Z13, Z11, Z1
@@ -3123,10 +3097,8 @@ coarseDotsQuarters_5_loop:
 	VPBROADCASTD 4(SI)(BX*1), Z13
 	VPDPBUSD     Z13, Z11, Z9
 	VPDPBUSD     Z13, Z12, Z10
-	VMOVDQU32    128(CX), Z11
-	VPSRLW       $0x04, Z11, Z12
-	VPANDD       Z0, Z11, Z11
-	VPANDD       Z0, Z12, Z12
+	VMOVDQU32    128(CX), Z12
+	VPANDD       Z12, Z0, Z11
 	PREFETCHT0   (DI)(R8*2)
 	VPBROADCASTD 8(AX), Z13
 	VPDPBUSD     Z13, Z11, Z1
@@ -3143,10 +3115,8 @@ coarseDotsQuarters_5_loop:
 	VPBROADCASTD 8(SI)(BX*1), Z13
 	VPDPBUSD     Z13, Z11, Z9
 	VPDPBUSD     Z13, Z12, Z10
-	VMOVDQU32    192(CX), Z11
-	VPSRLW       $0x04, Z11, Z12
-	VPANDD       Z0, Z11, Z11
-	VPANDD       Z0, Z12, Z12
+	VMOVDQU32    192(CX), Z12
+	VPANDD       Z12, Z0, Z11
 	PREFETCHT0   (DI)(R9*1)
 	ADDQ         $+64, DI
 	VPBROADCASTD 12(AX), Z13
@@ -3170,18 +3140,28 @@ coarseDotsQuarters_5_loop:
 	DECQ         DX
 	JNZ          coarseDotsQuarters_5_loop
 	MOVQ         c+32(FP), AX
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
 	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
 	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z5, Z6, Z6
+	VPSRAD       $0x04, Z6, Z6
 	VMOVDQU32    Z5, (AX)
 	VMOVDQU32    Z6, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z7, Z8, Z8
+	VPSRAD       $0x04, Z8, Z8
 	VMOVDQU32    Z7, (AX)
 	VMOVDQU32    Z8, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z9, Z10, Z10
+	VPSRAD       $0x04, Z10, Z10
 	VMOVDQU32    Z9, (AX)
 	VMOVDQU32    Z10, 64(AX)
 	VZEROUPPER
@@ -3349,7 +3329,7 @@ coarsePairs_5_loop:
 	RET
 
 // func coarseDots_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDots_6(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -3373,10 +3353,8 @@ TEXT ·coarseDots_6(SB), NOSPLIT, $0-48
 	VPXORD       Z12, Z12, Z12
 
 coarseDots_6_loop:
-	VMOVDQU32    (CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    (CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT0   2048(CX)
 	VPBROADCASTD (AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
@@ -3396,10 +3374,8 @@ coarseDots_6_loop:
 	VPBROADCASTD (SI)(BX*2), Z15
 	VPDPBUSD     Z15, Z13, Z11
 	VPDPBUSD     Z15, Z14, Z12
-	VMOVDQU32    64(CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    64(CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT0   2112(CX)
 	VPBROADCASTD 4(AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
@@ -3419,10 +3395,8 @@ coarseDots_6_loop:
 	VPBROADCASTD 4(SI)(BX*2), Z15
 	VPDPBUSD     Z15, Z13, Z11
 	VPDPBUSD     Z15, Z14, Z12
-	VMOVDQU32    128(CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    128(CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT0   2176(CX)
 	VPBROADCASTD 8(AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
@@ -3442,10 +3416,8 @@ coarseDots_6_loop:
 	VPBROADCASTD 8(SI)(BX*2), Z15
 	VPDPBUSD     Z15, Z13, Z11
 	VPDPBUSD     Z15, Z14, Z12
-	VMOVDQU32    192(CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    192(CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT0   2240(CX)
 	VPBROADCASTD 12(AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
@@ -3471,28 +3443,40 @@ coarseDots_6_loop:
 	DECQ         DX
 	JNZ          coarseDots_6_loop
 	MOVQ         c+32(FP), AX
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
 	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
 	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z5, Z6, Z6
+	VPSRAD       $0x04, Z6, Z6
 	VMOVDQU32    Z5, (AX)
 	VMOVDQU32    Z6, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z7, Z8, Z8
+	VPSRAD       $0x04, Z8, Z8
 	VMOVDQU32    Z7, (AX)
 	VMOVDQU32    Z8, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z9, Z10, Z10
+	VPSRAD       $0x04, Z10, Z10
 	VMOVDQU32    Z9, (AX)
 	VMOVDQU32    Z10, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z11, Z12, Z12
+	VPSRAD       $0x04, Z12, Z12
 	VMOVDQU32    Z11, (AX)
 	VMOVDQU32    Z12, 64(AX)
 	VZEROUPPER
 	RET
 
 // func coarseDotsQuarters_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDotsQuarters_6(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -3519,10 +3503,8 @@ TEXT ·coarseDotsQuarters_6(SB), NOSPLIT, $0-48
 	LEAQ         (R8)(R8*2), R9
 
 coarseDotsQuarters_6_loop:
-	VMOVDQU32    (CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    (CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT0   (DI)
 	VPBROADCASTD (AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
@@ -3542,10 +3524,8 @@ coarseDotsQuarters_6_loop:
 	VPBROADCASTD (SI)(BX*2), Z15
 	VPDPBUSD     Z15, Z13, Z11
 	VPDPBUSD     Z15, Z14, Z12
-	VMOVDQU32    64(CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    64(CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT0   (DI)(R8*1)
 	VPBROADCASTD 4(AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
@@ -3565,10 +3545,8 @@ coarseDotsQuarters_6_loop:
 	VPBROADCASTD 4(SI)(BX*2), Z15
 	VPDPBUSD     Z15, Z13, Z11
 	VPDPBUSD     Z15, Z14, Z12
-	VMOVDQU32    128(CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    128(CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT0   (DI)(R8*2)
 	VPBROADCASTD 8(AX), Z15
 	VPDPBUSD     Z15, Z13, Z1
@@ -3588,10 +3566,8 @@ coarseDotsQuarters_6_loop:
 	VPBROADCASTD 8(SI)(BX*2), Z15
 	VPDPBUSD     Z15, Z13, Z11
 	VPDPBUSD     Z15, Z14, Z12
-	VMOVDQU32    192(CX), Z13
-	VPSRLW       $0x04, Z13, Z14
-	VPANDD       Z0, Z13, Z13
-	VPANDD       Z0, Z14, Z14
+	VMOVDQU32    192(CX), Z14
+	VPANDD       Z14, Z0, Z13
 	PREFETCHT0   (DI)(R9*1)
 	ADDQ         $+64, DI
 	VPBROADCASTD 12(AX), Z15
@@ -3618,21 +3594,33 @@ coarseDotsQuarters_6_loop:
 	DECQ         DX
 	JNZ          coarseDotsQuarters_6_loop
 	MOVQ         c+32(FP), AX
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
 	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
 	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z5, Z6, Z6
+	VPSRAD       $0x04, Z6, Z6
 	VMOVDQU32    Z5, (AX)
 	VMOVDQU32    Z6, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z7, Z8, Z8
+	VPSRAD       $0x04, Z8, Z8
 	VMOVDQU32    Z7, (AX)
 	VMOVDQU32    Z8, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z9, Z10, Z10
+	VPSRAD       $0x04, Z10, Z10
 	VMOVDQU32    Z9, (AX)
 	VMOVDQU32    Z10, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z11, Z12, Z12
+	VPSRAD       $0x04, Z12, Z12
 	VMOVDQU32    Z11, (AX)
 	VMOVDQU32    Z12, 64(AX)
 	VZEROUPPER
@@ -3823,7 +3811,7 @@ coarsePairs_6_loop:
 	RET
 
 // func coarseDots_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDots_7(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -3851,10 +3839,8 @@ TEXT ·coarseDots_7(SB), NOSPLIT, $0-48
 	VPXORD       Z14, Z14, Z14
 
 coarseDots_7_loop:
-	VMOVDQU32    (CX), Z15
-	VPSRLW       $0x04, Z15, Z16
-	VPANDD       Z0, Z15, Z15
-	VPANDD       Z0, Z16, Z16
+	VMOVDQU32    (CX), Z16
+	VPANDD       Z16, Z0, Z15
 	PREFETCHT0   2048(CX)
 	VPBROADCASTD (AX), Z17
 	VPDPBUSD     Z17, Z15, Z1
@@ -3877,10 +3863,8 @@ coarseDots_7_loop:
 	VPBROADCASTD (DI), Z17
 	VPDPBUSD     Z17, Z15, Z13
 	VPDPBUSD     Z17, Z16, Z14
-	VMOVDQU32    64(CX), Z15
-	VPSRLW       $0x04, Z15, Z16
-	VPANDD       Z0, Z15, Z15
-	VPANDD       Z0, Z16, Z16
+	VMOVDQU32    64(CX), Z16
+	VPANDD       Z16, Z0, Z15
 	PREFETCHT0   2112(CX)
 	VPBROADCASTD 4(AX), Z17
 	VPDPBUSD     Z17, Z15, Z1
@@ -3903,10 +3887,8 @@ coarseDots_7_loop:
 	VPBROADCASTD 4(DI), Z17
 	VPDPBUSD     Z17, Z15, Z13
 	VPDPBUSD     Z17, Z16, Z14
-	VMOVDQU32    128(CX), Z15
-	VPSRLW       $0x04, Z15, Z16
-	VPANDD       Z0, Z15, Z15
-	VPANDD       Z0, Z16, Z16
+	VMOVDQU32    128(CX), Z16
+	VPANDD       Z16, Z0, Z15
 	PREFETCHT0   2176(CX)
 	VPBROADCASTD 8(AX), Z17
 	VPDPBUSD     Z17, Z15, Z1
@@ -3929,10 +3911,8 @@ coarseDots_7_loop:
 	VPBROADCASTD 8(DI), Z17
 	VPDPBUSD     Z17, Z15, Z13
 	VPDPBUSD     Z17, Z16, Z14
-	VMOVDQU32    192(CX), Z15
-	VPSRLW       $0x04, Z15, Z16
-	VPANDD       Z0, Z15, Z15
-	VPANDD       Z0, Z16, Z16
+	VMOVDQU32    192(CX), Z16
+	VPANDD       Z16, Z0, Z15
 	PREFETCHT0   2240(CX)
 	VPBROADCASTD 12(AX), Z17
 	VPDPBUSD     Z17, Z15, Z1
@@ -3962,31 +3942,45 @@ coarseDots_7_loop:
 	DECQ         DX
 	JNZ          coarseDots_7_loop
 	MOVQ         c+32(FP), AX
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
 	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
 	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z5, Z6, Z6
+	VPSRAD       $0x04, Z6, Z6
 	VMOVDQU32    Z5, (AX)
 	VMOVDQU32    Z6, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z7, Z8, Z8
+	VPSRAD       $0x04, Z8, Z8
 	VMOVDQU32    Z7, (AX)
 	VMOVDQU32    Z8, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z9, Z10, Z10
+	VPSRAD       $0x04, Z10, Z10
 	VMOVDQU32    Z9, (AX)
 	VMOVDQU32    Z10, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z11, Z12, Z12
+	VPSRAD       $0x04, Z12, Z12
 	VMOVDQU32    Z11, (AX)
 	VMOVDQU32    Z12, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z13, Z14, Z14
+	VPSRAD       $0x04, Z14, Z14
 	VMOVDQU32    Z13, (AX)
 	VMOVDQU32    Z14, 64(AX)
 	VZEROUPPER
 	RET
 
 // func coarseDotsQuarters_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDotsQuarters_7(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -4017,10 +4011,8 @@ TEXT ·coarseDotsQuarters_7(SB), NOSPLIT, $0-48
 	LEAQ         (R9)(R9*2), R10
 
 coarseDotsQuarters_7_loop:
-	VMOVDQU32    (CX), Z15
-	VPSRLW       $0x04, Z15, Z16
-	VPANDD       Z0, Z15, Z15
-	VPANDD       Z0, Z16, Z16
+	VMOVDQU32    (CX), Z16
+	VPANDD       Z16, Z0, Z15
 	PREFETCHT0   (R8)
 	VPBROADCASTD (AX), Z17
 	VPDPBUSD     Z17, Z15, Z1
@@ -4043,10 +4035,8 @@ coarseDotsQuarters_7_loop:
 	VPBROADCASTD (DI), Z17
 	VPDPBUSD     Z17, Z15, Z13
 	VPDPBUSD     Z17, Z16, Z14
-	VMOVDQU32    64(CX), Z15
-	VPSRLW       $0x04, Z15, Z16
-	VPANDD       Z0, Z15, Z15
-	VPANDD       Z0, Z16, Z16
+	VMOVDQU32    64(CX), Z16
+	VPANDD       Z16, Z0, Z15
 	PREFETCHT0   (R8)(R9*1)
 	VPBROADCASTD 4(AX), Z17
 	VPDPBUSD     Z17, Z15, Z1
@@ -4069,10 +4059,8 @@ coarseDotsQuarters_7_loop:
 	VPBROADCASTD 4(DI), Z17
 	VPDPBUSD     Z17, Z15, Z13
 	VPDPBUSD     Z17, Z16, Z14
-	VMOVDQU32    128(CX), Z15
-	VPSRLW       $0x04, Z15, Z16
-	VPANDD       Z0, Z15, Z15
-	VPANDD       Z0, Z16, Z16
+	VMOVDQU32    128(CX), Z16
+	VPANDD       Z16, Z0, Z15
 	PREFETCHT0   (R8)(R9*2)
 	VPBROADCASTD 8(AX), Z17
 	VPDPBUSD     Z17, Z15, Z1
@@ -4095,10 +4083,8 @@ coarseDotsQuarters_7_loop:
 	VPBROADCASTD 8(DI), Z17
 	VPDPBUSD     Z17, Z15, Z13
 	VPDPBUSD     Z17, Z16, Z14
-	VMOVDQU32    192(CX), Z15
-	VPSRLW       $0x04, Z15, Z16
-	VPANDD       Z0, Z15, Z15
-	VPANDD       Z0, Z16, Z16
+	VMOVDQU32    192(CX), Z16
+	VPANDD       Z16, Z0, Z15
 	PREFETCHT0   (R8)(R10*1)
 	ADDQ         $+64, R8
 	VPBROADCASTD 12(AX), Z17
@@ -4129,24 +4115,38 @@ coarseDotsQuarters_7_loop:
 	DECQ         DX
 	JNZ          coarseDotsQuarters_7_loop
 	MOVQ         c+32(FP), AX
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
 	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
 	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z5, Z6, Z6
+	VPSRAD       $0x04, Z6, Z6
 	VMOVDQU32    Z5, (AX)
 	VMOVDQU32    Z6, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z7, Z8, Z8
+	VPSRAD       $0x04, Z8, Z8
 	VMOVDQU32    Z7, (AX)
 	VMOVDQU32    Z8, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z9, Z10, Z10
+	VPSRAD       $0x04, Z10, Z10
 	VMOVDQU32    Z9, (AX)
 	VMOVDQU32    Z10, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z11, Z12, Z12
+	VPSRAD       $0x04, Z12, Z12
 	VMOVDQU32    Z11, (AX)
 	VMOVDQU32    Z12, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z13, Z14, Z14
+	VPSRAD       $0x04, Z14, Z14
 	VMOVDQU32    Z13, (AX)
 	VMOVDQU32    Z14, 64(AX)
 	VZEROUPPER
@@ -4363,7 +4363,7 @@ coarsePairs_7_loop:
 	RET
 
 // func coarseDots_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDots_8(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -4393,10 +4393,8 @@ TEXT ·coarseDots_8(SB), NOSPLIT, $0-48
 	VPXORD       Z16, Z16, Z16
 
 coarseDots_8_loop:
-	VMOVDQU32    (CX), Z17
-	VPSRLW       $0x04, Z17, Z18
-	VPANDD       Z0, Z17, Z17
-	VPANDD       Z0, Z18, Z18
+	VMOVDQU32    (CX), Z18
+	VPANDD       Z18, Z0, Z17
 	PREFETCHT0   2048(CX)
 	VPBROADCASTD (AX), Z19
 	VPDPBUSD     Z19, Z17, Z1
@@ -4422,10 +4420,8 @@ coarseDots_8_loop:
 	VPBROADCASTD (DI)(BX*1), Z19
 	VPDPBUSD     Z19, Z17, Z15
 	VPDPBUSD     Z19, Z18, Z16
-	VMOVDQU32    64(CX), Z17
-	VPSRLW       $0x04, Z17, Z18
-	VPANDD       Z0, Z17, Z17
-	VPANDD       Z0, Z18, Z18
+	VMOVDQU32    64(CX), Z18
+	VPANDD       Z18, Z0, Z17
 	PREFETCHT0   2112(CX)
 	VPBROADCASTD 4(AX), Z19
 	VPDPBUSD     Z19, Z17, Z1
@@ -4451,10 +4447,8 @@ coarseDots_8_loop:
 	VPBROADCASTD 4(DI)(BX*1), Z19
 	VPDPBUSD     Z19, Z17, Z15
 	VPDPBUSD     Z19, Z18, Z16
-	VMOVDQU32    128(CX), Z17
-	VPSRLW       $0x04, Z17, Z18
-	VPANDD       Z0, Z17, Z17
-	VPANDD       Z0, Z18, Z18
+	VMOVDQU32    128(CX), Z18
+	VPANDD       Z18, Z0, Z17
 	PREFETCHT0   2176(CX)
 	VPBROADCASTD 8(AX), Z19
 	VPDPBUSD     Z19, Z17, Z1
@@ -4480,10 +4474,8 @@ coarseDots_8_loop:
 	VPBROADCASTD 8(DI)(BX*1), Z19
 	VPDPBUSD     Z19, Z17, Z15
 	VPDPBUSD     Z19, Z18, Z16
-	VMOVDQU32    192(CX), Z17
-	VPSRLW       $0x04, Z17, Z18
-	VPANDD       Z0, Z17, Z17
-	VPANDD       Z0, Z18, Z18
+	VMOVDQU32    192(CX), Z18
+	VPANDD       Z18, Z0, Z17
 	PREFETCHT0   2240(CX)
 	VPBROADCASTD 12(AX), Z19
 	VPDPBUSD     Z19, Z17, Z1
@@ -4516,34 +4508,50 @@ coarseDots_8_loop:
 	DECQ         DX
 	JNZ          coarseDots_8_loop
 	MOVQ         c+32(FP), AX
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
 	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
 	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z5, Z6, Z6
+	VPSRAD       $0x04, Z6, Z6
 	VMOVDQU32    Z5, (AX)
 	VMOVDQU32    Z6, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z7, Z8, Z8
+	VPSRAD       $0x04, Z8, Z8
 	VMOVDQU32    Z7, (AX)
 	VMOVDQU32    Z8, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z9, Z10, Z10
+	VPSRAD       $0x04, Z10, Z10
 	VMOVDQU32    Z9, (AX)
 	VMOVDQU32    Z10, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z11, Z12, Z12
+	VPSRAD       $0x04, Z12, Z12
 	VMOVDQU32    Z11, (AX)
 	VMOVDQU32    Z12, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z13, Z14, Z14
+	VPSRAD       $0x04, Z14, Z14
 	VMOVDQU32    Z13, (AX)
 	VMOVDQU32    Z14, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z15, Z16, Z16
+	VPSRAD       $0x04, Z16, Z16
 	VMOVDQU32    Z15, (AX)
 	VMOVDQU32    Z16, 64(AX)
 	VZEROUPPER
 	RET
 
 // func coarseDotsQuarters_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDotsQuarters_8(SB), NOSPLIT, $0-48
 	MOVQ         a+0(FP), AX
 	MOVQ         panel+16(FP), CX
@@ -4576,10 +4584,8 @@ TEXT ·coarseDotsQuarters_8(SB), NOSPLIT, $0-48
 	LEAQ         (R9)(R9*2), R10
 
 coarseDotsQuarters_8_loop:
-	VMOVDQU32    (CX), Z17
-	VPSRLW       $0x04, Z17, Z18
-	VPANDD       Z0, Z17, Z17
-	VPANDD       Z0, Z18, Z18
+	VMOVDQU32    (CX), Z18
+	VPANDD       Z18, Z0, Z17
 	PREFETCHT0   (R8)
 	VPBROADCASTD (AX), Z19
 	VPDPBUSD     Z19, Z17, Z1
@@ -4605,10 +4611,8 @@ coarseDotsQuarters_8_loop:
 	VPBROADCASTD (DI)(BX*1), Z19
 	VPDPBUSD     Z19, Z17, Z15
 	VPDPBUSD     Z19, Z18, Z16
-	VMOVDQU32    64(CX), Z17
-	VPSRLW       $0x04, Z17, Z18
-	VPANDD       Z0, Z17, Z17
-	VPANDD       Z0, Z18, Z18
+	VMOVDQU32    64(CX), Z18
+	VPANDD       Z18, Z0, Z17
 	PREFETCHT0   (R8)(R9*1)
 	VPBROADCASTD 4(AX), Z19
 	VPDPBUSD     Z19, Z17, Z1
@@ -4634,10 +4638,8 @@ coarseDotsQuarters_8_loop:
 	VPBROADCASTD 4(DI)(BX*1), Z19
 	VPDPBUSD     Z19, Z17, Z15
 	VPDPBUSD     Z19, Z18, Z16
-	VMOVDQU32    128(CX), Z17
-	VPSRLW       $0x04, Z17, Z18
-	VPANDD       Z0, Z17, Z17
-	VPANDD       Z0, Z18, Z18
+	VMOVDQU32    128(CX), Z18
+	VPANDD       Z18, Z0, Z17
 	PREFETCHT0   (R8)(R9*2)
 	VPBROADCASTD 8(AX), Z19
 	VPDPBUSD     Z19, Z17, Z1
@@ -4663,10 +4665,8 @@ coarseDotsQuarters_8_loop:
 	VPBROADCASTD 8(DI)(BX*1), Z19
 	VPDPBUSD     Z19, Z17, Z15
 	VPDPBUSD     Z19, Z18, Z16
-	VMOVDQU32    192(CX), Z17
-	VPSRLW       $0x04, Z17, Z18
-	VPANDD       Z0, Z17, Z17
-	VPANDD       Z0, Z18, Z18
+	VMOVDQU32    192(CX), Z18
+	VPANDD       Z18, Z0, Z17
 	PREFETCHT0   (R8)(R10*1)
 	ADDQ         $+64, R8
 	VPBROADCASTD 12(AX), Z19
@@ -4700,27 +4700,43 @@ coarseDotsQuarters_8_loop:
 	DECQ         DX
 	JNZ          coarseDotsQuarters_8_loop
 	MOVQ         c+32(FP), AX
+	VPSUBD       Z1, Z2, Z2
+	VPSRAD       $0x04, Z2, Z2
 	VMOVDQU32    Z1, (AX)
 	VMOVDQU32    Z2, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z3, Z4, Z4
+	VPSRAD       $0x04, Z4, Z4
 	VMOVDQU32    Z3, (AX)
 	VMOVDQU32    Z4, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z5, Z6, Z6
+	VPSRAD       $0x04, Z6, Z6
 	VMOVDQU32    Z5, (AX)
 	VMOVDQU32    Z6, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z7, Z8, Z8
+	VPSRAD       $0x04, Z8, Z8
 	VMOVDQU32    Z7, (AX)
 	VMOVDQU32    Z8, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z9, Z10, Z10
+	VPSRAD       $0x04, Z10, Z10
 	VMOVDQU32    Z9, (AX)
 	VMOVDQU32    Z10, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z11, Z12, Z12
+	VPSRAD       $0x04, Z12, Z12
 	VMOVDQU32    Z11, (AX)
 	VMOVDQU32    Z12, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z13, Z14, Z14
+	VPSRAD       $0x04, Z14, Z14
 	VMOVDQU32    Z13, (AX)
 	VMOVDQU32    Z14, 64(AX)
 	ADDQ         ldc+40(FP), AX
+	VPSUBD       Z15, Z16, Z16
+	VPSRAD       $0x04, Z16, Z16
 	VMOVDQU32    Z15, (AX)
 	VMOVDQU32    Z16, 64(AX)
 	VZEROUPPER
@@ -15791,18 +15807,19 @@ tilePanel_1_fetched:
 	BYTE $0xc0
 	RET
 
-// func coarseTiles_1(config *byte, a *int8, lda int, panel *byte, panels int, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·coarseTiles_1(SB), $4160-64
+// func coarseTiles_1(config *byte, a *int8, lda int, rows int, panel *byte, panels int, n int, c *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·coarseTiles_1(SB), $2112-72
 	MOVQ         config+0(FP), AX
 	BYTE         $0xc4
 	BYTE         $0xe2
 	BYTE         $0x78
 	BYTE         $0x49
 	BYTE         $0x00
-	MOVQ         panel+24(FP), AX
+	MOVQ         panel+32(FP), AX
 	MOVL         $0x0f0f0f0f, CX
 	VPBROADCASTD CX, Z0
+	MOVQ         $+64, R11
 
 coarseTiles_1_panel:
 	MOVQ       a+8(FP), DI
@@ -15817,136 +15834,71 @@ coarseTiles_1_panel:
 	BYTE       $0x7b
 	BYTE       $0x49
 	BYTE       $0xd8
-	MOVQ       $+64, R11
+	MOVQ       n+48(FP), CX
 	LEAQ       63(SP), R8
 	ANDQ       $-64, R8
-	MOVQ       n+40(FP), CX
-	LEAQ       2048(R8), R10
+	LEAQ       1024(R8), R10
 	IMUL3Q     $+256, CX, BX
 	LEAQ       128(AX)(BX*4), DX
 	LEAQ       (BX)(BX*2), R12
-	VMOVDQU32  (AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	MOVQ       AX, R9
+	VPANDD     (AX), Z0, Z1
 	PREFETCHT0 (DX)
 	VMOVDQA64  Z1, (R8)
-	VMOVDQA64  Z2, 1024(R8)
-	VMOVDQU32  64(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     64(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*1)
 	VMOVDQA64  Z1, 64(R8)
-	VMOVDQA64  Z2, 1088(R8)
-	VMOVDQU32  128(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     128(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*2)
 	VMOVDQA64  Z1, 128(R8)
-	VMOVDQA64  Z2, 1152(R8)
-	VMOVDQU32  192(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     192(AX), Z0, Z1
 	PREFETCHT0 (DX)(R12*1)
 	ADDQ       $+64, DX
 	VMOVDQA64  Z1, 192(R8)
-	VMOVDQA64  Z2, 1216(R8)
-	VMOVDQU32  256(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     256(AX), Z0, Z1
 	PREFETCHT0 (DX)
 	VMOVDQA64  Z1, 256(R8)
-	VMOVDQA64  Z2, 1280(R8)
-	VMOVDQU32  320(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     320(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*1)
 	VMOVDQA64  Z1, 320(R8)
-	VMOVDQA64  Z2, 1344(R8)
-	VMOVDQU32  384(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     384(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*2)
 	VMOVDQA64  Z1, 384(R8)
-	VMOVDQA64  Z2, 1408(R8)
-	VMOVDQU32  448(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     448(AX), Z0, Z1
 	PREFETCHT0 (DX)(R12*1)
 	ADDQ       $+64, DX
 	VMOVDQA64  Z1, 448(R8)
-	VMOVDQA64  Z2, 1472(R8)
-	VMOVDQU32  512(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     512(AX), Z0, Z1
 	PREFETCHT0 (DX)
 	VMOVDQA64  Z1, 512(R8)
-	VMOVDQA64  Z2, 1536(R8)
-	VMOVDQU32  576(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     576(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*1)
 	VMOVDQA64  Z1, 576(R8)
-	VMOVDQA64  Z2, 1600(R8)
-	VMOVDQU32  640(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     640(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*2)
 	VMOVDQA64  Z1, 640(R8)
-	VMOVDQA64  Z2, 1664(R8)
-	VMOVDQU32  704(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     704(AX), Z0, Z1
 	PREFETCHT0 (DX)(R12*1)
 	ADDQ       $+64, DX
 	VMOVDQA64  Z1, 704(R8)
-	VMOVDQA64  Z2, 1728(R8)
-	VMOVDQU32  768(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     768(AX), Z0, Z1
 	PREFETCHT0 (DX)
 	VMOVDQA64  Z1, 768(R8)
-	VMOVDQA64  Z2, 1792(R8)
-	VMOVDQU32  832(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     832(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*1)
 	VMOVDQA64  Z1, 832(R8)
-	VMOVDQA64  Z2, 1856(R8)
-	VMOVDQU32  896(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     896(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*2)
 	VMOVDQA64  Z1, 896(R8)
-	VMOVDQA64  Z2, 1920(R8)
-	VMOVDQU32  960(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     960(AX), Z0, Z1
 	PREFETCHT0 (DX)(R12*1)
 	ADDQ       $+64, DX
 	VMOVDQA64  Z1, 960(R8)
-	VMOVDQA64  Z2, 1984(R8)
 	ADDQ       $+1024, AX
 	DECQ       CX
 	JZ         coarseTiles_1_last
 
 coarseTiles_1_loop:
-	LEAQ       1024(R8), R9
 	BYTE       $0xc4
 	BYTE       $0x82
 	BYTE       $0x7b
@@ -15959,122 +15911,59 @@ coarseTiles_1_loop:
 	BYTE       $0x4b
 	BYTE       $0x3c
 	BYTE       $0x19
-	VMOVDQU32  (AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	ADDQ       $+1024, R9
+	VPANDD     (AX), Z0, Z1
 	PREFETCHT0 (DX)
 	VMOVDQA64  Z1, (R10)
-	VMOVDQA64  Z2, 1024(R10)
-	VMOVDQU32  64(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     64(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*1)
 	VMOVDQA64  Z1, 64(R10)
-	VMOVDQA64  Z2, 1088(R10)
-	VMOVDQU32  128(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     128(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*2)
 	VMOVDQA64  Z1, 128(R10)
-	VMOVDQA64  Z2, 1152(R10)
-	VMOVDQU32  192(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     192(AX), Z0, Z1
 	PREFETCHT0 (DX)(R12*1)
 	ADDQ       $+64, DX
 	VMOVDQA64  Z1, 192(R10)
-	VMOVDQA64  Z2, 1216(R10)
-	VMOVDQU32  256(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     256(AX), Z0, Z1
 	PREFETCHT0 (DX)
 	VMOVDQA64  Z1, 256(R10)
-	VMOVDQA64  Z2, 1280(R10)
-	VMOVDQU32  320(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     320(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*1)
 	VMOVDQA64  Z1, 320(R10)
-	VMOVDQA64  Z2, 1344(R10)
-	VMOVDQU32  384(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     384(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*2)
 	VMOVDQA64  Z1, 384(R10)
-	VMOVDQA64  Z2, 1408(R10)
-	VMOVDQU32  448(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     448(AX), Z0, Z1
 	PREFETCHT0 (DX)(R12*1)
 	ADDQ       $+64, DX
 	VMOVDQA64  Z1, 448(R10)
-	VMOVDQA64  Z2, 1472(R10)
-	VMOVDQU32  512(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     512(AX), Z0, Z1
 	PREFETCHT0 (DX)
 	VMOVDQA64  Z1, 512(R10)
-	VMOVDQA64  Z2, 1536(R10)
-	VMOVDQU32  576(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     576(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*1)
 	VMOVDQA64  Z1, 576(R10)
-	VMOVDQA64  Z2, 1600(R10)
-	VMOVDQU32  640(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     640(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*2)
 	VMOVDQA64  Z1, 640(R10)
-	VMOVDQA64  Z2, 1664(R10)
-	VMOVDQU32  704(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     704(AX), Z0, Z1
 	PREFETCHT0 (DX)(R12*1)
 	ADDQ       $+64, DX
 	VMOVDQA64  Z1, 704(R10)
-	VMOVDQA64  Z2, 1728(R10)
-	VMOVDQU32  768(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     768(AX), Z0, Z1
 	PREFETCHT0 (DX)
 	VMOVDQA64  Z1, 768(R10)
-	VMOVDQA64  Z2, 1792(R10)
-	VMOVDQU32  832(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     832(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*1)
 	VMOVDQA64  Z1, 832(R10)
-	VMOVDQA64  Z2, 1856(R10)
-	VMOVDQU32  896(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     896(AX), Z0, Z1
 	PREFETCHT0 (DX)(BX*2)
 	VMOVDQA64  Z1, 896(R10)
-	VMOVDQA64  Z2, 1920(R10)
-	VMOVDQU32  960(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     960(AX), Z0, Z1
 	PREFETCHT0 (DX)(R12*1)
 	ADDQ       $+64, DX
 	VMOVDQA64  Z1, 960(R10)
-	VMOVDQA64  Z2, 1984(R10)
 	ADDQ       $+1024, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
@@ -16098,7 +15987,6 @@ coarseTiles_1_loop:
 	JNZ        coarseTiles_1_loop
 
 coarseTiles_1_last:
-	LEAQ 1024(R8), R9
 	BYTE $0xc4
 	BYTE $0x82
 	BYTE $0x7b
@@ -16111,6 +15999,7 @@ coarseTiles_1_last:
 	BYTE $0x4b
 	BYTE $0x3c
 	BYTE $0x19
+	ADDQ $+1024, R9
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
@@ -16128,8 +16017,8 @@ coarseTiles_1_last:
 	BYTE $0x5e
 	BYTE $0xdd
 	ADDQ $0x40, DI
-	MOVQ c+48(FP), DI
-	MOVQ ldc+56(FP), SI
+	MOVQ c+56(FP), DI
+	MOVQ ldc+64(FP), SI
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7a
@@ -16148,15 +16037,28 @@ coarseTiles_1_last:
 	LEAQ (DI)(SI*4), DI
 	LEAQ (DI)(SI*4), DI
 	LEAQ (DI)(SI*4), DI
-	ADDQ $+128, AX
-	ADDQ $+128, c+48(FP)
-	DECQ panels+32(FP)
-	JNZ  coarseTiles_1_panel
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x78
-	BYTE $0x49
-	BYTE $0xc0
+	MOVQ c+56(FP), CX
+	MOVQ ldc+64(FP), DX
+	MOVQ rows+24(FP), BX
+
+coarseTiles_1_row:
+	VMOVDQU32 (CX), Z1
+	VMOVDQU32 64(CX), Z2
+	VPSUBD    Z1, Z2, Z2
+	VPSRAD    $0x04, Z2, Z2
+	VMOVDQU32 Z2, 64(CX)
+	ADDQ      DX, CX
+	DECQ      BX
+	JNZ       coarseTiles_1_row
+	ADDQ      $+128, AX
+	ADDQ      $+128, c+56(FP)
+	DECQ      panels+40(FP)
+	JNZ       coarseTiles_1_panel
+	BYTE      $0xc4
+	BYTE      $0xe2
+	BYTE      $0x78
+	BYTE      $0x49
+	BYTE      $0xc0
 	VZEROUPPER
 	RET
 
@@ -16983,18 +16885,19 @@ tilePanel_2_fetched:
 	BYTE $0xc0
 	RET
 
-// func coarseTiles_2(config *byte, a *int8, lda int, panel *byte, panels int, n int, c *int32, ldc int)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·coarseTiles_2(SB), $4160-64
+// func coarseTiles_2(config *byte, a *int8, lda int, rows int, panel *byte, panels int, n int, c *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·coarseTiles_2(SB), $2112-72
 	MOVQ         config+0(FP), AX
 	BYTE         $0xc4
 	BYTE         $0xe2
 	BYTE         $0x78
 	BYTE         $0x49
 	BYTE         $0x00
-	MOVQ         panel+24(FP), AX
+	MOVQ         panel+32(FP), AX
 	MOVL         $0x0f0f0f0f, CX
 	VPBROADCASTD CX, Z0
+	MOVQ         $+64, R11
 
 coarseTiles_2_panel:
 	MOVQ       a+8(FP), DI
@@ -17023,136 +16926,71 @@ coarseTiles_2_panel:
 	BYTE       $0x7b
 	BYTE       $0x49
 	BYTE       $0xd8
-	MOVQ       $+64, R11
+	MOVQ       n+48(FP), CX
 	LEAQ       63(SP), R8
 	ANDQ       $-64, R8
-	MOVQ       n+40(FP), CX
-	LEAQ       2048(R8), R10
+	LEAQ       1024(R8), R10
 	IMUL3Q     $+256, CX, R12
 	LEAQ       128(AX)(R12*4), BX
 	LEAQ       (R12)(R12*2), R13
-	VMOVDQU32  (AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	MOVQ       AX, R9
+	VPANDD     (AX), Z0, Z1
 	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, (R8)
-	VMOVDQA64  Z2, 1024(R8)
-	VMOVDQU32  64(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     64(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 64(R8)
-	VMOVDQA64  Z2, 1088(R8)
-	VMOVDQU32  128(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     128(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 128(R8)
-	VMOVDQA64  Z2, 1152(R8)
-	VMOVDQU32  192(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     192(AX), Z0, Z1
 	PREFETCHT0 (BX)(R13*1)
 	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 192(R8)
-	VMOVDQA64  Z2, 1216(R8)
-	VMOVDQU32  256(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     256(AX), Z0, Z1
 	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, 256(R8)
-	VMOVDQA64  Z2, 1280(R8)
-	VMOVDQU32  320(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     320(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 320(R8)
-	VMOVDQA64  Z2, 1344(R8)
-	VMOVDQU32  384(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     384(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 384(R8)
-	VMOVDQA64  Z2, 1408(R8)
-	VMOVDQU32  448(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     448(AX), Z0, Z1
 	PREFETCHT0 (BX)(R13*1)
 	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 448(R8)
-	VMOVDQA64  Z2, 1472(R8)
-	VMOVDQU32  512(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     512(AX), Z0, Z1
 	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, 512(R8)
-	VMOVDQA64  Z2, 1536(R8)
-	VMOVDQU32  576(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     576(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 576(R8)
-	VMOVDQA64  Z2, 1600(R8)
-	VMOVDQU32  640(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     640(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 640(R8)
-	VMOVDQA64  Z2, 1664(R8)
-	VMOVDQU32  704(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     704(AX), Z0, Z1
 	PREFETCHT0 (BX)(R13*1)
 	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 704(R8)
-	VMOVDQA64  Z2, 1728(R8)
-	VMOVDQU32  768(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     768(AX), Z0, Z1
 	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, 768(R8)
-	VMOVDQA64  Z2, 1792(R8)
-	VMOVDQU32  832(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     832(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 832(R8)
-	VMOVDQA64  Z2, 1856(R8)
-	VMOVDQU32  896(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     896(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 896(R8)
-	VMOVDQA64  Z2, 1920(R8)
-	VMOVDQU32  960(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     960(AX), Z0, Z1
 	PREFETCHT0 (BX)(R13*1)
 	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 960(R8)
-	VMOVDQA64  Z2, 1984(R8)
 	ADDQ       $+1024, AX
 	DECQ       CX
 	JZ         coarseTiles_2_last
 
 coarseTiles_2_loop:
-	LEAQ       1024(R8), R9
 	BYTE       $0xc4
 	BYTE       $0x82
 	BYTE       $0x7b
@@ -17165,122 +17003,59 @@ coarseTiles_2_loop:
 	BYTE       $0x4b
 	BYTE       $0x3c
 	BYTE       $0x19
-	VMOVDQU32  (AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	ADDQ       $+1024, R9
+	VPANDD     (AX), Z0, Z1
 	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, (R10)
-	VMOVDQA64  Z2, 1024(R10)
-	VMOVDQU32  64(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     64(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 64(R10)
-	VMOVDQA64  Z2, 1088(R10)
-	VMOVDQU32  128(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     128(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 128(R10)
-	VMOVDQA64  Z2, 1152(R10)
-	VMOVDQU32  192(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     192(AX), Z0, Z1
 	PREFETCHT0 (BX)(R13*1)
 	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 192(R10)
-	VMOVDQA64  Z2, 1216(R10)
-	VMOVDQU32  256(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     256(AX), Z0, Z1
 	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, 256(R10)
-	VMOVDQA64  Z2, 1280(R10)
-	VMOVDQU32  320(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     320(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 320(R10)
-	VMOVDQA64  Z2, 1344(R10)
-	VMOVDQU32  384(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     384(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 384(R10)
-	VMOVDQA64  Z2, 1408(R10)
-	VMOVDQU32  448(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     448(AX), Z0, Z1
 	PREFETCHT0 (BX)(R13*1)
 	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 448(R10)
-	VMOVDQA64  Z2, 1472(R10)
-	VMOVDQU32  512(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     512(AX), Z0, Z1
 	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, 512(R10)
-	VMOVDQA64  Z2, 1536(R10)
-	VMOVDQU32  576(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     576(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 576(R10)
-	VMOVDQA64  Z2, 1600(R10)
-	VMOVDQU32  640(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     640(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 640(R10)
-	VMOVDQA64  Z2, 1664(R10)
-	VMOVDQU32  704(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     704(AX), Z0, Z1
 	PREFETCHT0 (BX)(R13*1)
 	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 704(R10)
-	VMOVDQA64  Z2, 1728(R10)
-	VMOVDQU32  768(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     768(AX), Z0, Z1
 	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, 768(R10)
-	VMOVDQA64  Z2, 1792(R10)
-	VMOVDQU32  832(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     832(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 832(R10)
-	VMOVDQA64  Z2, 1856(R10)
-	VMOVDQU32  896(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     896(AX), Z0, Z1
 	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 896(R10)
-	VMOVDQA64  Z2, 1920(R10)
-	VMOVDQU32  960(AX), Z1
-	VPSRLW     $0x04, Z1, Z2
-	VPANDD     Z0, Z1, Z1
-	VPANDD     Z0, Z2, Z2
+	VPANDD     960(AX), Z0, Z1
 	PREFETCHT0 (BX)(R13*1)
 	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 960(R10)
-	VMOVDQA64  Z2, 1984(R10)
 	ADDQ       $+1024, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
@@ -17321,7 +17096,6 @@ coarseTiles_2_loop:
 	JNZ        coarseTiles_2_loop
 
 coarseTiles_2_last:
-	LEAQ 1024(R8), R9
 	BYTE $0xc4
 	BYTE $0x82
 	BYTE $0x7b
@@ -17334,6 +17108,7 @@ coarseTiles_2_last:
 	BYTE $0x4b
 	BYTE $0x3c
 	BYTE $0x19
+	ADDQ $+1024, R9
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
@@ -17368,8 +17143,8 @@ coarseTiles_2_last:
 	BYTE $0x5e
 	BYTE $0xdd
 	ADDQ $0x40, DI
-	MOVQ c+48(FP), DI
-	MOVQ ldc+56(FP), SI
+	MOVQ c+56(FP), DI
+	MOVQ ldc+64(FP), SI
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7a
@@ -17406,15 +17181,28 @@ coarseTiles_2_last:
 	LEAQ (DI)(SI*4), DI
 	LEAQ (DI)(SI*4), DI
 	LEAQ (DI)(SI*4), DI
-	ADDQ $+128, AX
-	ADDQ $+128, c+48(FP)
-	DECQ panels+32(FP)
-	JNZ  coarseTiles_2_panel
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x78
-	BYTE $0x49
-	BYTE $0xc0
+	MOVQ c+56(FP), CX
+	MOVQ ldc+64(FP), DX
+	MOVQ rows+24(FP), BX
+
+coarseTiles_2_row:
+	VMOVDQU32 (CX), Z1
+	VMOVDQU32 64(CX), Z2
+	VPSUBD    Z1, Z2, Z2
+	VPSRAD    $0x04, Z2, Z2
+	VMOVDQU32 Z2, 64(CX)
+	ADDQ      DX, CX
+	DECQ      BX
+	JNZ       coarseTiles_2_row
+	ADDQ      $+128, AX
+	ADDQ      $+128, c+56(FP)
+	DECQ      panels+40(FP)
+	JNZ       coarseTiles_2_panel
+	BYTE      $0xc4
+	BYTE      $0xe2
+	BYTE      $0x78
+	BYTE      $0x49
+	BYTE      $0xc0
 	VZEROUPPER
 	RET
 

@@ -177,7 +177,7 @@ func tileProducts_1(config *byte, w *int8, ldw int, panels int, x *uint8, ldx in
 func tilePanel_1(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int)
 
 //go:noescape
-func coarseTiles_1(config *byte, a *int8, lda int, panel *byte, panels int, n int, c *int32, ldc int)
+func coarseTiles_1(config *byte, a *int8, lda int, rows int, panel *byte, panels int, n int, c *int32, ldc int)
 
 //go:noescape
 func tileProducts_2(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr)
@@ -186,7 +186,7 @@ func tileProducts_2(config *byte, w *int8, ldw int, panels int, x *uint8, ldx in
 func tilePanel_2(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int)
 
 //go:noescape
-func coarseTiles_2(config *byte, a *int8, lda int, panel *byte, panels int, n int, c *int32, ldc int)
+func coarseTiles_2(config *byte, a *int8, lda int, rows int, panel *byte, panels int, n int, c *int32, ldc int)
 
 //go:noescape
 func packTiles(x *uint8, ldx int, n int, dst *uint8)

@@ -310,19 +310,21 @@ func tileSums(sums []tile, base, stride reg.Register, move func(base, stride reg
 	}
 }
 
-// coarseTiles generates c[i][32·p + j] = Σ a[i][k]·h[j][k] for signed rows and the levels
-// h of the 32 columns of some panels, which lie one behind the other: 64·n of k. The
-// configuration says how many rows there are: of two blocks how many the second has. It
-// unpacks levels to lines on the stack, [2][2][16][64] bytes, one block of 64 of k ahead.
+// coarseTiles generates c[i][32·p + j] = Σ a[i][k]·h[j][k] for rows signed rows and the
+// levels h of the 32 columns of some panels, which lie one behind the other: 64·n of k.
+// The configuration says how many rows the last block of them has. Low levels go to lines
+// on the stack, [2][16][64] bytes, one block of 64 of k ahead; high ones come out of the
+// products of whole bytes, as in coarseDots.
 func coarseTiles(blocks int) {
 	name := fmt.Sprintf("coarseTiles_%d", blocks)
-	TEXT(name, 0, "func(config *byte, a *int8, lda int, panel *byte, panels int, n int, c *int32, ldc int)")
+	TEXT(name, 0, "func(config *byte, a *int8, lda int, rows int, panel *byte, panels int, n int, c *int32, ldc int)")
 	Pragma("noescape")
-	lines := AllocLocal(4*1024 + 64)
+	lines := AllocLocal(2*1024 + 64)
 	tileConfigure(into(reg.RAX, "config"))
-	panel, mask := gp("panel"), constant(0x0f0f0f0f)
+	panel, low, line := gp("panel"), constant(0x0f0f0f0f), reg.R11
+	MOVQ(operand.I32(64), line)
 	Label(name + "_panel")
-	a1, lda, line := into(reg.RDI, "a"), into(reg.RSI, "lda"), reg.R11
+	a1, lda := into(reg.RDI, "a"), into(reg.RSI, "lda")
 	a0, sums := reg.RDX, []tile{2, 3} // the last block is the one that may have fewer rows
 	if blocks > 1 {
 		MOVQ(a1, a0)
@@ -332,22 +334,21 @@ func coarseTiles(blocks int) {
 		sums = []tile{0, 1, 2, 3}
 	}
 	tileZero(sums...)
-	MOVQ(operand.I32(64), line)
-	low, high, ahead := reg.R8, reg.R9, reg.R10
-	LEAQ(at(lines, 63), low)
-	ANDQ(operand.I32(-64), low)
-	n := gp("n")
-	LEAQ(mem{Base: low, Disp: 2048}, ahead)
+	present, ahead, bytes, n := reg.R8, reg.R10, reg.R9, gp("n")
+	LEAQ(at(lines, 63), present)
+	ANDQ(operand.I32(-64), present)
+	LEAQ(mem{Base: present, Disp: 1024}, ahead)
 	fetch := fetchQuarters(panel, n, 4)
-	unpackLevels(panel, low, mask, fetch)
+	MOVQ(panel, bytes)
+	lowLevels(panel, present, low, fetch)
 	DECQ(n)
 	JZ(label(name + "_last"))
 	step := func(more bool) {
-		LEAQ(mem{Base: low, Disp: 1024}, high)
-		tileLoad(low, line, 6)
-		tileLoad(high, line, 7)
+		tileLoad(present, line, 6)
+		tileLoad(bytes, line, 7)
+		ADDQ(operand.I32(1024), bytes)
 		if more {
-			unpackLevels(panel, ahead, mask, fetch)
+			lowLevels(panel, ahead, low, fetch)
 		}
 		if blocks > 1 {
 			tileLoad(a0, lda, 4)
@@ -362,13 +363,14 @@ func coarseTiles(blocks int) {
 	}
 	Label(name + "_loop")
 	step(true)
-	XCHGQ(ahead, low)
+	XCHGQ(ahead, present)
 	DECQ(n)
 	JNZ(label(name + "_loop"))
 	Label(name + "_last")
 	step(false)
 	out, ldc := into(reg.RDI, "c"), into(reg.RSI, "ldc")
 	tileSums(sums, out, ldc, func(base, stride reg.Register, t tile) { tileStore(t, base, stride) })
+	highSums(name)
 	ADDQ(operand.I32(panelSums), panel)
 	ADDQ(operand.I32(128), param("c"))
 	DECQ(param("panels"))
@@ -378,15 +380,29 @@ func coarseTiles(blocks int) {
 	RET()
 }
 
-// unpackLevels writes 64 of k of a panel's levels to a block of lines, and moves on.
-func unpackLevels(panel reg.GPVirtual, lines reg.Register, mask reg.VecVirtual, fetch levelFetch) {
+// lowLevels writes the low levels of 64 of k of a panel to lines, and moves on.
+func lowLevels(panel reg.GPVirtual, lines reg.Register, low reg.VecVirtual, fetch levelFetch) {
 	for u := 0; u < 16; u++ {
-		l, h := levelsOf(panel, u, mask)
+		v := ZMM()
+		VPANDD(mem{Base: panel, Disp: 64 * u}, low, v)
 		fetch(panel, u%4, 16)
-		VMOVDQA64(l, mem{Base: lines, Disp: 64 * u})
-		VMOVDQA64(h, mem{Base: lines, Disp: 1024 + 64*u})
+		VMOVDQA64(v, mem{Base: lines, Disp: 64 * u})
 	}
 	ADDQ(operand.I32(1024), panel)
+}
+
+// highSums makes sums of high levels of the sums of bytes, in all rows of c.
+func highSums(name string) {
+	c, ldc, rows := gp("c"), gp("ldc"), gp("rows")
+	Label(name + "_row")
+	l, h := ZMM(), ZMM()
+	VMOVDQU32(mem{Base: c}, l)
+	VMOVDQU32(mem{Base: c, Disp: 64}, h)
+	highOf(h, l)
+	VMOVDQU32(h, mem{Base: c, Disp: 64})
+	ADDQ(ldc, c)
+	DECQ(rows)
+	JNZ(label(name + "_row"))
 }
 
 // tilePeak generates n rounds of four products of tiles.

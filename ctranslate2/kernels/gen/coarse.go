@@ -166,7 +166,8 @@ const panelSums = 128
 
 // coarseDots generates c[i][j] = Σ a[i][k]·h[j][k] for mr rows of 16·n signed bytes
 // and the levels h of 32 columns: 64 bytes for each four of k, as coarseMerge
-// writes them. Panels are expected to lie one behind the other.
+// writes them. Panels are expected to lie one behind the other. The bytes of low and
+// high levels are multiplied as they are, with sums of l + 16·h.
 func coarseDots(mr int, inQuarters bool) {
 	name := fmt.Sprintf("coarseDots_%d", mr)
 	if inQuarters {
@@ -184,13 +185,15 @@ func coarseDots(mr int, inQuarters bool) {
 	}
 	Label(name + "_loop")
 	for u, sums := range [][]reg.VecVirtual{acc, odd, acc, odd} {
-		l, h := levelsOf(panel, u, low)
+		l, both := ZMM(), ZMM()
+		VMOVDQU32(mem{Base: panel, Disp: 64 * u}, both)
+		VPANDD(both, low, l)
 		fetch(panel, u, mr)
 		for i := 0; i < mr; i++ {
 			x := ZMM()
 			VPBROADCASTD(at(as.row(i), 4*u), x)
 			VPDPBUSD(x, l, sums[2*i])
-			VPDPBUSD(x, h, sums[2*i+1])
+			VPDPBUSD(x, both, sums[2*i+1])
 		}
 	}
 	ADDQ(operand.I32(256), panel)
@@ -199,18 +202,26 @@ func coarseDots(mr int, inQuarters bool) {
 	JNZ(label(name + "_loop"))
 	c := gp("c")
 	for i := 0; i < mr; i++ {
-		for j := 0; j < 2; j++ {
-			if mr < 4 {
-				VPADDD(odd[2*i+j], acc[2*i+j], acc[2*i+j])
-			}
-			VMOVDQU32(acc[2*i+j], mem{Base: c, Disp: 64 * j})
+		l, h := acc[2*i], acc[2*i+1]
+		if mr < 4 {
+			VPADDD(odd[2*i], l, l)
+			VPADDD(odd[2*i+1], h, h)
 		}
+		highOf(h, l)
+		VMOVDQU32(l, mem{Base: c})
+		VMOVDQU32(h, mem{Base: c, Disp: 64})
 		if i < mr-1 {
 			ADDQ(param("ldc"), c)
 		}
 	}
 	VZEROUPPER()
 	RET()
+}
+
+// highOf makes sums of high levels of sums of bytes, with those of low levels.
+func highOf(sum, l reg.VecVirtual) {
+	VPSUBD(l, sum, sum)
+	VPSRAD(imm(4), sum, sum)
 }
 
 // coarseBounds generates the most that products may be, and returns the largest
