@@ -83,7 +83,7 @@ func into(r reg.GPPhysical, name string) reg.GPPhysical {
 // of bytes, each packed in tiles: 64·n of k, in groups of four. The weights are the
 // first operand, so that they need no packing; the products come out transposed, to
 // products [32][16·blocks], and are transposed back. Meanwhile it fetches the panel that
-// follows, which for the last one is at pf.
+// follows, which for the last one is at pf, and a little of what lies behind that.
 func tileProducts(blocks int) {
 	name := fmt.Sprintf("tileProducts_%d", blocks)
 	TEXT(name, NOSPLIT, "func(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr)")
@@ -134,8 +134,12 @@ func tileProducts(blocks int) {
 		LEAQ(mem{Base: out, Disp: 1024*blocks*(i/blocks) + 64*(i%blocks)}, base)
 		tileStore(sums[i], base, ldo)
 	}
+	ahead.jump()
 	products, c, add := gp("products"), gp("c"), gp("add")
-	for i := range sums {
+	for i := range sums { // memory must not wait meanwhile
+		for line := 4 * i / len(sums); line < 4*(i+1)/len(sums); line++ {
+			ahead.fetch(line)
+		}
 		untile(products, c, add, blocks, i/blocks, i%blocks)
 	}
 	ADDQ(operand.I32(128), param("add"))
@@ -189,6 +193,15 @@ func (f tileFetch) fetch(line int) {
 func (f tileFetch) advance(lines int) {
 	f.low.advance(64 * lines)
 	f.high.advance(64 * lines)
+}
+
+// jump moves on from behind the first place, where all lines of it were fetched, to the
+// next 32 rows.
+func (f tileFetch) jump() {
+	for _, rows := range []stridedRows{f.low, f.high} {
+		LEAQ(mem{Base: rows.bases[0], Index: rows.stride, Scale: 4}, rows.bases[0])
+		ADDQ(rows.stride3, rows.bases[0])
+	}
 }
 
 // fetchLines fetches so many of the next lines of each place as the parameter lines says.
