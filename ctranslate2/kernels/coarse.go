@@ -39,7 +39,8 @@ type coarseKernels struct {
 	// in which grid each row is. scratch has room for 64·depth bytes.
 	pack func(dst []byte, w []int8, depth int, scratch []byte, grids []coarseGrid)
 	// dots writes the products of signed rows [m][lda] and the levels of some panels,
-	// one behind the other, to c [m][ldc].
+	// one behind the other, to c [m][ldc], which has room for whole panels, even if
+	// it is shorter.
 	dots func(c []int32, ldc int, a []int8, lda, m int, panels []byte, depth int)
 	// pairs is dots of one panel, of rows and their sums that pairRow made; nil where
 	// the tier lacks it. pairsPay says whether it is the faster one on this processor.

@@ -90,11 +90,11 @@ var (
 func (d *levelDots) products(c []int32, ldc int, a []int8, lda, m int, panels []byte, depth int) {
 	blocks := (m + blockRows - 1) / blockRows
 	height := (m + blocks - 1) / blocks
-	for len(panels) > 0 {
+	size := coarsePanelBytes(depth)
+	for p := range len(panels) / size {
 		for r := 0; r < m; r += height {
-			d[min(height, m-r)](&a[r*lda], lda, ptr(panels), depth/16, &c[r*ldc], 4*ldc)
+			d[min(height, m-r)](&a[r*lda], lda, &panels[p*size], depth/16, &c[r*ldc+p*coarseColumns], 4*ldc)
 		}
-		c, panels = c[coarseColumns:], panels[coarsePanelBytes(depth):]
 	}
 }
 
@@ -145,11 +145,11 @@ var (
 )
 
 func (v *vexCoarseDots) products(c []int32, ldc int, a []int8, lda, m int, panels []byte, depth int) {
-	for len(panels) > 0 {
+	size := coarsePanelBytes(depth)
+	for p := range len(panels) / size {
 		for r := 0; r < m; r += len(v) {
-			v[min(len(v), m-r)-1](&a[r*lda], lda, ptr(panels), depth/32, &c[r*ldc], 4*ldc)
+			v[min(len(v), m-r)-1](&a[r*lda], lda, &panels[p*size], depth/32, &c[r*ldc+p*coarseColumns], 4*ldc)
 		}
-		c, panels = c[coarseColumns:], panels[coarsePanelBytes(depth):]
 	}
 }
 

@@ -55,7 +55,7 @@ type product struct{ m, n, k int }
 
 func someProducts() []product {
 	all := []product{{1, 1, 1}, {1, 7, 3}, {1, 8, 64}, {3, 31, 65}, {9, 32, 64}, {9, 33, 100}, {16, 70, 129}, {17, 100, 300}, {40, 64, 256}, {1, 300, 4096}, {5, 130, 2049},
-		{8, 67, 2100}, {33, 96, 4100}, {2, 40, 8192}, {49, 75, 2112}, {300, 40, 1152}}
+		{8, 67, 2100}, {33, 96, 4100}, {2, 40, 8192}, {49, 75, 2112}, {300, 40, 1152}, {16, 1000, 2048}, {32, 1030, 1024}}
 	for m := 1; m <= 20; m++ {
 		all = append(all, product{m, 45, 70}, product{m, 33, 191}, product{m, 45, 2000 + m})
 	}
@@ -280,6 +280,7 @@ func FuzzLinearS8(f *testing.F) {
 	f.Add(uint64(3), uint8(16), uint8(64), uint16(15), uint8(10))
 	f.Add(uint64(4), uint8(31), uint8(3), uint16(2100), uint8(15))
 	f.Add(uint64(5), uint8(20), uint8(80), uint16(127), uint8(14))
+	f.Add(uint64(6), uint8(38), uint8(80), uint16(1151), uint8(7))
 	f.Fuzz(func(t *testing.T, seed uint64, m, n uint8, k uint16, flags uint8) {
 		defer Use("")
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -374,7 +375,7 @@ func TestQuotients(t *testing.T) {
 func TestProductsAllocateNothing(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		const n, k = 300, 128
-		r, best := newRand(), make([]Candidate, 32)
+		r, best := newRand(), make([]Candidate, 33)
 		e := NewExecutor(1)
 		defer e.Close()
 		w := trained(r, n, k, 0)
@@ -383,7 +384,7 @@ func TestProductsAllocateNothing(t *testing.T) {
 		if active.s8.coarse != nil {
 			c = e.CoarsenS8(w, nil, plain(CoarseBytes(n, k)))
 		}
-		for _, m := range []int{1, 4, 5, 16, 32} {
+		for _, m := range []int{1, 4, 5, 16, 33} {
 			var x []float32
 			for i := range m {
 				x = append(x, towards(r, w, i, 3)...)

@@ -250,23 +250,33 @@ func TestLevels(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 9))
 		e := NewExecutor(1)
 		defer e.Close()
-		for _, k := range []int{3, 64, 100, 128, 1024} {
-			c := forms["int8"](NewS8Weights(anyBytes(r, 40*k), 40, k, positive(r, 40))).coarsen(e, nil, plain)
-			for _, m := range []int{1, 2, 4, 5, 8, 15, 16, 17, 32, 33} {
-				const ldc = coarseColumns + 5
-				lda := c.depth + 64
-				a, dots := inGuarded(t, anyBytes(r, (m-1)*lda+c.depth)), inGuarded(t, make([]int32, (m-1)*ldc+coarseColumns))
-				active.s8.coarse.dots(dots, ldc, a, lda, m, c.panel(1), c.depth)
-				for i := range m {
-					for j := range coarseColumns {
-						if want := levelProduct(a[i*lda:][:c.depth], c.panel(1), j); dots[i*ldc+j] != want {
-							t.Fatalf("%d rows of %d: product %d, %d is %d, want %d", m, k, i, j, dots[i*ldc+j], want)
-						}
-					}
-				}
+		for _, k := range []int{3, 64, 100, 128, 1024, 4096} {
+			const n = 4*coarseColumns + 8
+			c := forms["int8"](NewS8Weights(anyBytes(r, n*k), n, k, positive(r, n))).coarsen(e, nil, plain)
+			for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 32, 33, 64} {
+				testLevels(t, r, c, m)
 			}
 		}
 	})
+}
+
+// testLevels multiplies m rows by all panels but the first.
+func testLevels(t *testing.T, r *rand.Rand, c *CoarseWeights, m int) {
+	t.Helper()
+	panels := coarsePanels(c.n)
+	columns := (panels - 1) * coarseColumns
+	lda, ldc := c.depth+64, columns+5
+	a, dots := inGuarded(t, anyBytes(r, (m-1)*lda+c.depth)), inGuarded(t, make([]int32, (m-1)*ldc+columns))
+	narrow := dots[:len(dots)-coarseColumns+1] // the room is what counts
+	active.s8.coarse.dots(narrow, ldc, a, lda, m, c.panels(1, panels), c.depth)
+	for i := range m {
+		for j := range columns {
+			panel := c.panel(1 + j/coarseColumns)
+			if want := levelProduct(a[i*lda:][:c.depth], panel, j%coarseColumns); dots[i*ldc+j] != want {
+				t.Fatalf("%d rows of %d: product %d, %d is %d, want %d", m, c.k, i, j, dots[i*ldc+j], want)
+			}
+		}
+	}
 }
 
 // levelProduct is the product of a row and the levels of column j of a panel.
@@ -451,6 +461,35 @@ func TestLeftOutColumnsHideNone(t *testing.T) {
 		}
 		if want := argMax(y, skip); best[0] != want {
 			t.Errorf("%v, want %v", best[0], want)
+		}
+	})
+}
+
+// TestNarrowChunkSetAside: a last chunk that is no whole number of panels, in which too
+// many columns may be the largest to set them aside one by one.
+func TestNarrowChunkSetAside(t *testing.T) {
+	withForms(t, func(t *testing.T, form func(*S8Weights) *screened) {
+		const n, k = screenChunk + 300, 512
+		w := trained(newRand(), n, k, 0)
+		x := towards(newRand(), w, n-1, 1)
+		for i := screenChunk; i < n-1; i++ { // all the same
+			copy(w.Data[i*k:(i+1)*k], w.Data[(n-1)*k:])
+			w.Scale[i] = w.Scale[n-1]
+		}
+		e := NewExecutor(2)
+		defer e.Close()
+		screened := form(w)
+		c := screened.coarsen(e, nil, plain)
+		for _, m := range []int{1, 4} {
+			rows, best := screenRows(t, e, slices.Repeat(x, m), m, k), make([]Candidate, m)
+			if !e.LinearArgMax(best, rows, c, nil) {
+				t.Fatal("refused")
+			}
+			for r, y := range slices.Collect(slices.Chunk(screened.linear(e, rows, n, nil), n)) {
+				if want := argMax(y, nil); best[r] != want || want.Index < screenChunk {
+					t.Errorf("row %d of %d: %v, want %v", r, m, best[r], want)
+				}
+			}
 		}
 	})
 }

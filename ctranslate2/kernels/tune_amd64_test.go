@@ -17,6 +17,8 @@ func TestOtherTuning(t *testing.T) {
 	tuneAVX512(!isAMD())
 	tiers = []tier{{AVX512VNNI, avx512S8, avx512F32}}
 	t.Run("LinearS8", TestLinearS8)
+	t.Run("WeightsAnywhere", TestWeightsAnywhere)
+	t.Run("SinksAndBatches", TestSinksAndBatches)
 	t.Run("Levels", TestLevels)
 	t.Run("LinearArgMax", TestLinearArgMax)
 }
