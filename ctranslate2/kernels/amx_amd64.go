@@ -6,8 +6,9 @@ import "unsafe"
 // and one instruction adds the products of two tiles to a third, in a cycle eight
 // times as many as AVX-512 VNNI does. All else is AVX-512's.
 //
-// Weights are loaded as they are stored, 16 rows at 64 of k at a time, as the first
-// operand. So it is the activations that are packed, once for each product.
+// For up to 32 rows, weights are loaded as they are stored, 16 rows at 64 of k at a time,
+// as the first operand. So it is the activations that are packed, once for each product.
+// For more, see panelsAMX.
 
 const (
 	tileLines = 16 // lines of a tile
@@ -39,7 +40,8 @@ var tileConfigs = func() (all [tileLines + 1]struct {
 // tileConfig is the configuration for a last block of some rows.
 func tileConfig(rows int) *byte { return (*byte)(unsafe.Pointer(&tileConfigs[rows])) }
 
-// amxS8 are AVX-512's kernels but for products of several rows.
+// amxS8 are AVX-512's kernels, as they are on Intel's processors, but for products of
+// seven rows and more, and of five and more with levels.
 func amxS8() s8Kernels {
 	k, coarse := avx512S8, avx512Coarse
 	k.products, k.prepare, k.blocked = productsInStripes, prepareAMX, blockedAMX

@@ -16,7 +16,7 @@ const (
 	// eight places.
 	fetchLines = panelColumns / 8
 	// tileGroup is how many blocks of rows have room for their products.
-	tileGroup = 16
+	tileGroup = 8
 )
 
 // tilePanel by blocks of rows.
@@ -24,8 +24,8 @@ var tilePanel = [...]func(config *byte, x *uint8, ldx int, calls int, panel *int
 	1: tilePanel_1, tilePanel_2,
 }
 
-// tilePanelTask is the product of all rows and a panel of columns.
-type tilePanelTask struct {
+// tilePanelProduct is the product of all rows and a panel of columns.
+type tilePanelProduct struct {
 	s8Block
 	low     *int8   // the panel, packed
 	c       []int32 // [16·tileGroup][32]
@@ -39,7 +39,7 @@ func panelsAMX(t *s8Task, thread int, n0, n1 int, next uintptr, out []float32, l
 	const products = tileGroup * tileLines * panelColumns
 	w := t.w
 	room := t.e.packs[thread].Grow(4*products + panelColumns*w.K)
-	p := tilePanelTask{c: int32s(room)[:products], low: ptr(int8s(room[4*products:]))}
+	p := tilePanelProduct{c: int32s(room)[:products], low: ptr(int8s(room[4*products:]))}
 	for n := n0; n < n1; n += panelColumns {
 		p.s8Block = s8Block{t, n0, n1, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
 		p.ahead = w.ahead(n+panelColumns, n1, next)
@@ -48,7 +48,7 @@ func panelsAMX(t *s8Task, thread int, n0, n1 int, next uintptr, out []float32, l
 }
 
 // multiply packs the panel and multiplies a group of blocks of rows after the other by it.
-func (p *tilePanelTask) multiply(out []float32, ldo int) {
+func (p *tilePanelProduct) multiply(out []float32, ldo int) {
 	w, blocks := p.t.w, tileBlocks(p.t.a.Rows)
 	for i := range panelColumns / tileLines {
 		half := (*int8)(unsafe.Add(unsafe.Pointer(p.low), i*tileLines*w.K))
@@ -65,7 +65,7 @@ func (p *tilePanelTask) multiply(out []float32, ldo int) {
 }
 
 // slice adds the products of depth of k, from k on, of some blocks of rows.
-func (p *tilePanelTask) slice(block, blocks, k, depth int) {
+func (p *tilePanelProduct) slice(block, blocks, k, depth int) {
 	pairs := blocks / 2
 	if pairs > 0 {
 		p.call(block, 2, pairs, p.c, k, depth)
@@ -75,8 +75,8 @@ func (p *tilePanelTask) slice(block, blocks, k, depth int) {
 	}
 }
 
-// call is slice for calls times both blocks of rows, with the products in c.
-func (p *tilePanelTask) call(block, both, calls int, c []int32, k, depth int) {
+// call is slice for calls times one or two blocks of rows, with the products in c.
+func (p *tilePanelProduct) call(block, blocks, calls int, c []int32, k, depth int) {
 	w, size, steps := p.t.w, tileLines*p.t.w.K, depth/tileLine
 	from, ldfrom := &w.Comp[p.p], 0
 	if k > 0 {
@@ -84,7 +84,7 @@ func (p *tilePanelTask) call(block, both, calls int, c []int32, k, depth int) {
 	}
 	slice := (*int8)(unsafe.Add(unsafe.Pointer(p.low), tileLines*k))
 	lines := max((p.fetches+p.steps-1)/p.steps, 0)
-	tilePanel[both](tileConfig(tileLines), &p.t.tiles[block*size+tileLines*k], size, calls, slice, size, steps, ptr(c), from, ldfrom, p.ahead, w.K, lines)
+	tilePanel[blocks](tileConfig(tileLines), &p.t.tiles[block*size+tileLines*k], size, calls, slice, size, steps, ptr(c), from, ldfrom, p.ahead, w.K, lines)
 	p.steps -= calls * steps
 	p.fetches -= calls * steps * lines
 	p.ahead += uintptr(calls * steps * lines * tileLine)

@@ -1,7 +1,7 @@
 package kernels
 
-// streamBytes is how much one call of streamS8 reads: assembly can't be preempted,
-// and should not hold up a garbage collection.
+// streamBytes is how much one call of a kernel reads, or if that is more a group of
+// columns: assembly can't be preempted, and should not hold up a garbage collection.
 const streamBytes = 128 << 10
 
 // productsAVX512 multiplies straight from the stored weights, one column after the

@@ -15727,7 +15727,6 @@ TEXT ·tilePanel_1(SB), NOSPLIT, $0-104
 	SHLQ $0x02, CX
 	LEAQ (CX)(CX*2), R10
 	LEAQ (AX)(CX*4), BX
-	MOVQ n+48(FP), SI
 
 tilePanel_1_call:
 	MOVQ from+64(FP), DI
@@ -16786,7 +16785,6 @@ TEXT ·tilePanel_2(SB), NOSPLIT, $0-104
 	SHLQ $0x02, BX
 	LEAQ (BX)(BX*2), R12
 	LEAQ (AX)(BX*4), R10
-	MOVQ n+48(FP), SI
 
 tilePanel_2_call:
 	MOVQ from+64(FP), DI

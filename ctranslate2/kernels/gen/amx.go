@@ -57,8 +57,8 @@ func tileZero(tiles ...tile) {
 	}
 }
 
-// tileDot adds the products of a's signed bytes and b's unsigned ones to c.
-func tileDot(a, b, c tile) { vex(vexF3, 0x5e, int(b), 0, 0, 0, nil, 0xc0|int(c)<<3|int(a)) }
+// tileDotSU adds the products of a's signed bytes and b's unsigned ones to c.
+func tileDotSU(a, b, c tile) { vex(vexF3, 0x5e, int(b), 0, 0, 0, nil, 0xc0|int(c)<<3|int(a)) }
 
 // tileDotUS adds the products of a's unsigned bytes and b's signed ones to c.
 func tileDotUS(a, b, c tile) { vex(vex66, 0x5e, int(b), 0, 0, 0, nil, 0xc0|int(c)<<3|int(a)) }
@@ -107,18 +107,18 @@ func tileProducts(blocks int) {
 	tileLoad(x0, line, 6)
 	ahead.fetch(0)
 	tileLoad(w0, ldw, 4)
-	tileDot(4, 6, sums[0])
+	tileDotSU(4, 6, sums[0])
 	ahead.fetch(1)
 	if blocks > 1 {
 		tileLoad(x1, line, 7)
-		tileDot(4, 7, sums[1])
+		tileDotSU(4, 7, sums[1])
 	}
 	ahead.fetch(2)
 	tileLoad(w1, ldw, 5)
-	tileDot(5, 6, sums[blocks])
+	tileDotSU(5, 6, sums[blocks])
 	ahead.fetch(3)
 	if blocks > 1 {
-		tileDot(5, 7, sums[3])
+		tileDotSU(5, 7, sums[3])
 		ADDQ(operand.I32(1024), x1)
 	}
 	ahead.advance(4)
@@ -261,7 +261,7 @@ func tilePanel(blocks int) {
 	tileConfigure(into(reg.RAX, "config"))
 	x, line, low, high, base, stride := reg.RDX, reg.R11, reg.R8, reg.R9, reg.RDI, reg.RSI
 	MOVQ(operand.I32(64), line)
-	ahead, n := newTileFetch(gp("pf"), param("ldw")), gp("n")
+	ahead, n := newTileFetch(gp("pf"), param("ldw")), GP64()
 	sums := []tile{0, 1, 2, 3}[:2*blocks] // of block i and columns 16·j..: 2·i + j
 	Label(name + "_call")
 	MOVQ(param("from"), base)
@@ -365,13 +365,13 @@ func coarseTiles(blocks int) {
 		}
 		if blocks > 1 {
 			tileLoad(a0, lda, 4)
-			tileDot(4, 6, 0)
-			tileDot(4, 7, 1)
+			tileDotSU(4, 6, 0)
+			tileDotSU(4, 7, 1)
 			ADDQ(imm(64), a0)
 		}
 		tileLoad(a1, lda, 5)
-		tileDot(5, 6, 2)
-		tileDot(5, 7, 3)
+		tileDotSU(5, 6, 2)
+		tileDotSU(5, 7, 3)
 		ADDQ(imm(64), a1)
 	}
 	Label(name + "_loop")
@@ -398,7 +398,7 @@ func lowLevels(panel reg.GPVirtual, lines reg.Register, low reg.VecVirtual, fetc
 	for u := 0; u < 16; u++ {
 		v := ZMM()
 		VPANDD(mem{Base: panel, Disp: 64 * u}, low, v)
-		fetch(panel, u%4, 16)
+		fetch(u % 4)
 		VMOVDQA64(v, mem{Base: lines, Disp: 64 * u})
 	}
 	ADDQ(operand.I32(1024), panel)
@@ -427,7 +427,7 @@ func tilePeak() {
 	n := gp("n")
 	Label("tilePeak_loop")
 	for i := tile(0); i < 4; i++ {
-		tileDot(4+i/2, 6+i%2, i)
+		tileDotSU(4+i/2, 6+i%2, i)
 	}
 	DECQ(n)
 	JNZ(label("tilePeak_loop"))

@@ -121,28 +121,20 @@ func coarseOperands(mr int) (as rows, panel, n reg.Register, low reg.VecVirtual,
 	return newRows(a, lda, mr), panel, n, constant(0x0f0f0f0f), zeros(2 * mr)
 }
 
-// levelsOf loads the levels of group u of a panel, of 16 columns each.
-func levelsOf(panel reg.Register, u int, low reg.VecVirtual) (l, h reg.VecVirtual) {
-	l, h = ZMM(), ZMM()
-	VMOVDQU32(mem{Base: panel, Disp: 64 * u}, l)
-	VPSRLW(imm(4), l, h)
-	VPANDD(low, l, l)
-	VPANDD(low, h, h)
-	return l, h
-}
+// A levelFetch fetches a line of levels that will be needed, one for each line u of
+// four that are read.
+type levelFetch func(u int)
 
-// A levelFetch fetches a line of a panel that products of mr rows will need, one for
-// each line u of four that they read.
-type levelFetch func(panel reg.Register, u, mr int)
-
-// fetchInOrder fetches lines in the order of their addresses. The fewer rows, the faster
-// they come to them; but for few rows processors foresee most of what is read, and
-// requests far ahead only take turns of theirs.
-func fetchInOrder(panel reg.Register, u, mr int) {
-	if mr < 4 {
-		PREFETCHT1(mem{Base: panel, Disp: 64*u + 512})
-	} else {
-		PREFETCHT0(mem{Base: panel, Disp: 64*u + 2048})
+// fetchInOrder fetches lines behind panel in the order of their addresses. The fewer rows
+// there are, the faster they come to them; but for few rows processors foresee most of
+// what is read, and requests far ahead only take turns of theirs.
+func fetchInOrder(panel reg.Register, mr int) levelFetch {
+	return func(u int) {
+		if mr < 4 {
+			PREFETCHT1(mem{Base: panel, Disp: 64*u + 512})
+		} else {
+			PREFETCHT0(mem{Base: panel, Disp: 64*u + 2048})
+		}
 	}
 }
 
@@ -153,7 +145,7 @@ func fetchQuarters(panel, n reg.Register, lines int) levelFetch {
 	IMUL3Q(operand.I32(64*lines), n, quarter)
 	LEAQ(mem{Base: panel, Index: quarter, Scale: 4, Disp: panelSums}, next)
 	quarters := newStridedRows(next, quarter, 4)
-	return func(_ reg.Register, u, _ int) {
+	return func(u int) {
 		PREFETCHT0(quarters.row(u))
 		if u == 3 {
 			quarters.advance(64)
@@ -176,7 +168,7 @@ func coarseDots(mr int, inQuarters bool) {
 	TEXT(name, NOSPLIT, "func(a *int8, lda int, panel *byte, n int, c *int32, ldc int)")
 	Pragma("noescape")
 	as, panel, n, low, acc := coarseOperands(mr)
-	odd, fetch := acc, levelFetch(fetchInOrder)
+	odd, fetch := acc, fetchInOrder(panel, mr)
 	if mr < 4 { // few sums: odd lines have their own, lest each wait for the one before
 		odd = zeros(2 * mr)
 	}
@@ -188,7 +180,7 @@ func coarseDots(mr int, inQuarters bool) {
 		l, both := ZMM(), ZMM()
 		VMOVDQU32(mem{Base: panel, Disp: 64 * u}, both)
 		VPANDD(both, low, l)
-		fetch(panel, u, mr)
+		fetch(u)
 		for i := 0; i < mr; i++ {
 			x := ZMM()
 			VPBROADCASTD(at(as.row(i), 4*u), x)

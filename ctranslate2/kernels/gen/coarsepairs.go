@@ -83,3 +83,13 @@ func vendor() {
 	Store(reg.ECX, ReturnIndex(2))
 	RET()
 }
+
+// levelsOf loads the levels of group u of a panel, of 16 columns each.
+func levelsOf(panel reg.Register, u int, low reg.VecVirtual) (l, h reg.VecVirtual) {
+	l, h = ZMM(), ZMM()
+	VMOVDQU32(mem{Base: panel, Disp: 64 * u}, l)
+	VPSRLW(imm(4), l, h)
+	VPANDD(low, l, l)
+	VPANDD(low, h, h)
+	return l, h
+}
