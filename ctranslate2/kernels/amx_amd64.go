@@ -44,7 +44,7 @@ func tileConfig(rows int) *byte { return (*byte)(unsafe.Pointer(&tileConfigs[row
 // seven rows and more, and of five and more with levels.
 func amxS8() s8Kernels {
 	k, coarse := avx512S8, avx512Coarse
-	k.products, k.prepare, k.blocked = productsInStripes, prepareAMX, blockedAMX
+	k.products, k.directRows, k.prepare, k.blocked = productsInStripes, len(stripesS8)-1, prepareAMX, blockedAMX
 	coarse.dots, coarse.pairsPay = coarseDotsAMX, false
 	k.coarse = &coarse
 	return k
@@ -59,7 +59,7 @@ type tilePackTask s8Task
 func prepareAMX(t *s8Task) {
 	w, m := t.w, t.a.Rows
 	t.tiles = nil
-	if fitsStripes(m) || w.N < panelColumns || w.K%tileLine != 0 || w.K == 0 {
+	if t.direct || w.N < panelColumns || w.K%tileLine != 0 || w.K == 0 {
 		return
 	}
 	blocks := tileBlocks(m)
@@ -103,7 +103,7 @@ var tileProducts = [...]func(config *byte, w *int8, ldw int, panels int, x *uint
 func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	switch {
 	case t.tiles == nil:
-		blockedInStripes(t, thread, c, n0, n1, next, out, ldo)
+		blockedAVX512(t, thread, c, n0, n1, next, out, ldo)
 		return
 	case t.a.Rows >= tilePanelRows:
 		panelsAMX(t, thread, n0, n1, next, out, ldo)

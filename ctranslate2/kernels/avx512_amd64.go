@@ -37,9 +37,9 @@ func machineTiers() []tier {
 func tuneAVX512(amd bool) {
 	avx512Coarse.pairsPay, fetchInStripes = amd, !amd
 	if amd {
-		avx512S8.products, avx512S8.blocked, avx512Coarse.dots = productsAVX512, blockedAVX512, coarseDots.products
+		avx512S8.products, avx512S8.directRows, avx512Coarse.dots = productsAVX512, 1, coarseDots.products
 	} else {
-		avx512S8.products, avx512S8.blocked, avx512Coarse.dots = productsInStripes, blockedInStripes, coarseDotsQuarters.products
+		avx512S8.products, avx512S8.directRows, avx512Coarse.dots = productsInStripes, len(stripesS8)-1, coarseDotsQuarters.products
 	}
 }
 
@@ -53,6 +53,7 @@ func isAMD() bool {
 
 var avx512S8 = s8Kernels{
 	quantizeRow:   quantizeRowAVX512,
+	blocked:       blockedAVX512,
 	dequantizeRow: dequantizeRowAVX512,
 	rowSums:       rowSumsAVX512,
 	coarse:        &avx512Coarse,

@@ -31,15 +31,12 @@ var stripesS8 = [...]func(a *uint8, lda int, b *int8, k int, stripe int, n int, 
 	1: stripesS8_1, stripesS8_2, stripesS8_3, stripesS8_4, stripesS8_5, stripesS8_6,
 }
 
-// fitsStripes reports whether stripesS8 multiplies so many rows.
-func fitsStripes(rows int) bool { return rows < len(stripesS8) }
-
 // productsInStripes is productsAVX512 for processors that foresee no further than a
 // page, but in several at once: it cuts the columns in stripes and reads a line of each
 // by turns.
 func productsInStripes(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {
 	k, stripe := w.K, (n1-n0)/stripes
-	if !fitsStripes(a.Rows) || stripe*k == 0 {
+	if a.Rows >= len(stripesS8) || stripe*k == 0 {
 		productsAVX512(c, ldc, a, w, n0, n1, next)
 		return
 	}
@@ -50,13 +47,4 @@ func productsInStripes(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1
 	if rest := stripes * stripe; n0+rest < n1 {
 		productsAVX512(c[rest:], ldc, a, w, n0+rest, n1, next)
 	}
-}
-
-// blockedInStripes is blockedAVX512 for the same processors.
-func blockedInStripes(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
-	if fitsStripes(t.a.Rows) {
-		t.direct(c, n0, n1, next, out, ldo)
-		return
-	}
-	blockedAVX512(t, thread, c, n0, n1, next, out, ldo)
 }

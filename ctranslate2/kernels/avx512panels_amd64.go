@@ -20,7 +20,7 @@ var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, shift int,
 func blockedAVX512(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	w, a := t.w, t.a
 	if w.N < panelColumns || w.K == 0 {
-		t.direct(c, n0, n1, next, out, ldo)
+		t.multiply(c, n0, n1, next, out, ldo)
 		return
 	}
 	first := a.Rows

@@ -72,6 +72,8 @@ type s8Kernels struct {
 	// products to c [rows][ldc]. next is where the columns lie that the thread
 	// multiplies after these, to prefetch.
 	products func(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr)
+	// directRows, or 1, is the most rows that products multiplies faster than blocked.
+	directRows int
 	// prepare lays the rows of a product out as blocked wants them, or is nil.
 	prepare func(t *s8Task)
 	// blocked computes columns n0..n1 of all rows, where there are several, into
@@ -104,6 +106,7 @@ type s8Task struct {
 	tiles []byte // a, packed by prepare, or nil
 	plain bool   // boundable scales, of rows and of weights
 
+	direct bool   // without blocked
 	chunk  int    // the most columns that a thread takes at a time
 	shares shares // of columns
 }
@@ -122,6 +125,7 @@ func (e *Executor) LinearS8To(sink ColumnSink, a *QuantizedRows, w *S8Weights, e
 func (e *Executor) linearS8(dst []float32, ldd int, sink ColumnSink, a *QuantizedRows, w *S8Weights, ep *Epilogue) {
 	t := &e.s8
 	t.e, t.a, t.w, t.ep, t.dst, t.ldd, t.sink = e, a, w, ep.orNone(), dst, ldd, sink
+	t.direct = active.s8.blocked == nil || a.Rows <= max(active.s8.directRows, 1)
 	t.chunk = w.chunk(a.Rows, e.threads)
 	t.plain = w.plain && !slices.ContainsFunc(a.InvScale[:a.Rows], unboundable)
 	if prepare := active.s8.prepare; prepare != nil {
@@ -204,10 +208,10 @@ func (t *s8Task) columns(thread, n0, n1 int, next uintptr) {
 	} else {
 		out = out[n0:]
 	}
-	if m > 1 && active.s8.blocked != nil {
-		active.s8.blocked(t, thread, c, n0, n1, next, out, ldo)
+	if t.direct {
+		t.multiply(c, n0, n1, next, out, ldo)
 	} else {
-		t.direct(c, n0, n1, next, out, ldo)
+		active.s8.blocked(t, thread, c, n0, n1, next, out, ldo)
 	}
 	if t.sink != nil {
 		t.sink.Columns(thread, n0, n1, out[:(m-1)*ldo+width], ldo)
@@ -226,8 +230,8 @@ func (t *s8Task) outFloats() int {
 // the epilogue.
 const blockRows = 8
 
-// direct multiplies blocks of rows straight from the stored weights.
-func (t *s8Task) direct(c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
+// multiply multiplies blocks of rows straight from the stored weights.
+func (t *s8Task) multiply(c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	ldc := t.chunk
 	for r := 0; r < t.a.Rows; r += blockRows {
 		block := t.a.rows(r, min(r+blockRows, t.a.Rows))

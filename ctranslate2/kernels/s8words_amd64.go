@@ -48,7 +48,7 @@ func words(b []byte) *int16 { return (*int16)(unsafe.Pointer(unsafe.SliceData(b)
 // blockedAVX2 packs some panels at a time, and multiplies them by all rows.
 func blockedAVX2(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	if t.tiles == nil {
-		t.direct(c, n0, n1, next, out, ldo)
+		t.multiply(c, n0, n1, next, out, ldo)
 		return
 	}
 	size := 2 * wordBlock * t.w.K
