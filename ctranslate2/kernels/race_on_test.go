@@ -1,0 +1,6 @@
+//go:build race
+
+package kernels
+
+// raceDetector says that the race detector is at work.
+const raceDetector = true
