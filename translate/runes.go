@@ -92,5 +92,12 @@ func translatable(text string) bool {
 		}
 		return false
 	}
-	return hasLetter(text) && (!mayHaveOpaque(text) || hasLetter(opaque.ReplaceAllLiteralString(text, "")))
+	if !hasLetter(text) || !mayHaveOpaque(text) {
+		return hasLetter(text)
+	}
+	first := opaque.FindStringIndex(text)
+	if first == nil || hasLetter(text[:first[0]]) { // as in most texts: no need to find the others
+		return true
+	}
+	return hasLetter(opaque.ReplaceAllLiteralString(text, ""))
 }
