@@ -7,19 +7,10 @@ import (
 	"testing"
 )
 
-// testedISAs are all tiers that the machine has; under the race detector, which takes ten
-// times as long, the best one: threads share the same in all.
-func testedISAs() []ISA {
-	if raceDetector {
-		return Available()[:1]
-	}
-	return Available()
-}
-
-// everyISA runs a test over all tiers.
+// everyISA runs a test over all tiers that the machine has.
 func everyISA(t *testing.T, f func(t *testing.T)) {
 	defer Use("")
-	for _, isa := range testedISAs() {
+	for _, isa := range Available() {
 		if err := Use(isa.String()); err != nil {
 			t.Fatal(err)
 		}

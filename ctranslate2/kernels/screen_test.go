@@ -11,7 +11,7 @@ import (
 // withCoarse runs a test over the tiers that have coarse weights.
 func withCoarse(t *testing.T, f func(t *testing.T)) {
 	defer Use("")
-	for _, isa := range testedISAs() {
+	for _, isa := range Available() {
 		if err := Use(isa.String()); err != nil {
 			t.Fatal(err)
 		}
