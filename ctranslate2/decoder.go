@@ -1,6 +1,8 @@
 package ctranslate2
 
 import (
+	"sync/atomic"
+
 	"github.com/sematech/sema/ctranslate2/kernels"
 )
 
@@ -26,8 +28,8 @@ type decoder struct {
 	startZero   bool // the start token's embedding is zero
 
 	coarse       *kernels.CoarseWeights // of the projection, or nil
-	coarseMemory []byte
-	coarseBytes  int // the size of the copy, also after Close
+	coarseMemory []byte                 // of the process's own
+	coarseBytes  atomic.Int64           // the size of the copy, also after Close
 
 	alignmentLayer, alignmentHeads int // whose attention is returned
 }

@@ -68,6 +68,7 @@ type engine struct {
 	encoder *encoder
 	decoder *decoder
 	arena   *kvArena
+	copies  *copies
 	w       decoderWorkspace
 
 	mu     sync.Mutex
@@ -153,14 +154,16 @@ func (e *engine) close() error {
 }
 
 // run is the engine's goroutine: each turn takes waiting sequences, encodes a
-// little and decodes one step.
+// little, decodes one step and makes a piece of what copies are to be made.
 func (e *engine) run() {
 	defer close(e.exited)
+	defer e.copies.end()
 	for e.await() {
 		e.admit()
 		e.dropCancelled()
 		e.encode()
 		e.decode()
+		e.copies.advance(e.w.exec)
 	}
 }
 
@@ -178,6 +181,9 @@ func (e *engine) await() bool {
 	for len(e.queues[Interactive])+len(e.queues[Bulk]) == 0 {
 		if e.closed {
 			return false
+		}
+		if e.copies.pending() {
+			return true
 		}
 		e.wake.Wait()
 		if time.Since(start) >= trimAfter {

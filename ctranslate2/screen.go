@@ -7,8 +7,8 @@ import (
 	"github.com/sematech/sema/ctranslate2/memory"
 )
 
-// addCoarse makes the coarse copy of the output layer, if it takes at most limit
-// bytes (as Options.CoarseBytes says).
+// addCoarse makes the coarse copy of the output layer in memory of the process's own,
+// if it takes at most limit bytes (as Options.CoarseBytes says).
 func (c *decoder) addCoarse(e *kernels.Executor, limit int) {
 	w := c.projection
 	if limit < 0 || limit == 0 && w.bytes() < coarsePays {
@@ -27,16 +27,25 @@ func (c *decoder) addCoarse(e *kernels.Executor, limit int) {
 	}
 	memory.AdviseHuge(copied, true)
 	c.coarseMemory = copied
-	if w.s8 != nil {
-		c.coarse = e.CoarsenS8(w.s8, w.bias, copied)
-	} else {
-		c.coarse = e.CoarsenF32(w.f32, w.bias, copied)
-	}
-	if c.coarse == nil {
-		_ = c.freeCoarse()
+	if coarse := w.coarse(copied); e.Coarsen(coarse, 0, coarse.Panels()) {
+		c.useCoarse(coarse, n)
 		return
 	}
-	c.coarseBytes = n
+	_ = c.freeCoarse()
+}
+
+// coarse returns the coarse copy of d, which is to be filled, in memory of its size.
+func (d *dense) coarse(memory []byte) *kernels.CoarseWeights {
+	if d.s8 != nil {
+		return kernels.NewCoarseS8(d.s8, d.bias, memory)
+	}
+	return kernels.NewCoarseF32(d.f32, d.bias, memory)
+}
+
+// useCoarse lets the next steps read the coarse copy, of n bytes.
+func (c *decoder) useCoarse(coarse *kernels.CoarseWeights, n int) {
+	c.coarse = coarse
+	c.coarseBytes.Store(int64(n))
 }
 
 func (c *decoder) freeCoarse() error {

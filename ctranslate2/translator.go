@@ -22,11 +22,17 @@ type Options struct {
 	// CacheBytes bounds the memory of keys and values of all running
 	// sequences; 0: 4 GiB, which is reserved but used only as needed.
 	CacheBytes int
-	// CoarseBytes bounds the memory of a coarse copy of the output layer, which
+	// CoarseBytes bounds the private memory of a coarse copy of the output layer, which
 	// spares greedy decoding half of the layer's bytes, of float32 seven eighths,
 	// and changes no result; 0: 144 MiB, if the layer is too large for the
-	// processor's caches; negative: none.
+	// processor's caches; negative: none, neither there nor in CopyDir.
 	CoarseBytes int
+	// CopyDir is a folder on a disk for copies of weights that would take too much
+	// private memory: a larger output layer's coarse copy, and transposed weights,
+	// which spare steps with few rows what they would multiply by zeros. They are made
+	// while the model runs already, in files without a name, and change no result.
+	// Empty: none.
+	CopyDir string
 }
 
 const (
@@ -94,6 +100,7 @@ func open(opts Options, load func(*kernels.Executor) (*model, error)) (*Translat
 		return nil, errors.Join(err, m.unmap())
 	}
 	m.decoder.addCoarse(exec, opts.CoarseBytes)
+	e.copies = newCopies(m.decoder, opts.CopyDir, opts.CoarseBytes >= 0)
 	go e.run()
 	return &Translator{m, e}, nil
 }
@@ -104,7 +111,7 @@ func (t *Translator) Close() error {
 	if err := t.engine.close(); err != nil {
 		return err
 	}
-	return errors.Join(t.model.decoder.freeCoarse(), t.model.unmap())
+	return errors.Join(t.model.decoder.freeCoarse(), t.engine.copies.free(), t.model.unmap())
 }
 
 // SourceVocabulary returns the vocabulary of sources, TargetVocabulary the one
@@ -123,6 +130,10 @@ func (t *Translator) MaxPositions() int {
 	}
 	return e
 }
+
+// Copied returns a channel that is closed when all copies in Options.CopyDir are in use,
+// or none will be made any more.
+func (t *Translator) Copied() <-chan struct{} { return t.engine.copies.made }
 
 // Threads returns the number of compute threads.
 func (t *Translator) Threads() int { return t.engine.w.exec.Threads() }
@@ -390,8 +401,8 @@ func replaceUnknowns(tokens, source []string, attention [][]float32, unk string)
 func (t *Translator) StepBytes(rows int, greedy bool) int64 {
 	d := t.model.decoder
 	total := int64(rows) * d.embeddings.bytes() / int64(d.embeddings.n)
-	if greedy && d.coarseBytes > 0 {
-		total += int64(d.coarseBytes)
+	if coarse := d.coarseBytes.Load(); greedy && coarse > 0 {
+		total += coarse
 	} else {
 		total += d.projection.bytes()
 	}
@@ -404,3 +415,7 @@ func (t *Translator) StepBytes(rows int, greedy bool) int64 {
 	}
 	return total
 }
+
+// SkippedBytes returns how many bytes of weights steps have not read so far, of those
+// that StepBytes counts, because they would have been multiplied by zeros.
+func (t *Translator) SkippedBytes() int64 { return t.engine.w.exec.SkippedBytes() }

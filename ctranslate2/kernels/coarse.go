@@ -96,46 +96,64 @@ func boundable(scale float32) bool { return scale > 1e-12 && scale < 1e12 }
 
 func unboundable(scale float32) bool { return !boundable(scale) }
 
-// CoarsenS8 makes the coarse copy of w, whose products get a bias or nil, in memory
-// of CoarseBytes, aligned to 64. It returns nil if the numbers are not fit for
-// bounds: a damaged model's.
-func (e *Executor) CoarsenS8(w *S8Weights, bias []float32, memory []byte) *CoarseWeights {
-	return e.coarsen(&CoarseWeights{s8: w, n: w.N, k: w.K, bias: bias}, memory)
+// NewCoarseS8 returns the coarse copy of w, whose products get a bias or nil, in memory
+// of CoarseBytes, aligned to 64: Coarsen must fill all of it before its use.
+func NewCoarseS8(w *S8Weights, bias []float32, memory []byte) *CoarseWeights {
+	return newCoarse(&CoarseWeights{s8: w, n: w.N, k: w.K, bias: bias}, memory)
 }
 
-// CoarsenF32 is CoarsenS8 for float32 weights.
-func (e *Executor) CoarsenF32(w *F32Weights, bias []float32, memory []byte) *CoarseWeights {
-	return e.coarsen(&CoarseWeights{f32: w, n: w.N, k: w.K, bias: bias}, memory)
+// NewCoarseF32 is NewCoarseS8 for float32 weights.
+func NewCoarseF32(w *F32Weights, bias []float32, memory []byte) *CoarseWeights {
+	return newCoarse(&CoarseWeights{f32: w, n: w.N, k: w.K, bias: bias}, memory)
 }
 
-func (e *Executor) coarsen(c *CoarseWeights, memory []byte) *CoarseWeights {
-	for _, b := range c.bias {
-		if !(math.Abs(float64(b)) < 1e15) {
-			return nil
-		}
-	}
+func newCoarse(c *CoarseWeights, memory []byte) *CoarseWeights {
 	c.depth = coarseDepthOf(c.k)
 	levels := levelBytes(c.n, c.depth)
 	rest := floats(memory[levels : levels+8*c.n])
 	c.levels, c.factor, c.radius = memory[:levels], rest[:c.n], rest[c.n:]
-	t := &coarsenTask{e: e, c: c, longest: make([]float64, e.threads)}
-	if e.Parallel(coarsePanels(c.n), t); t.unfit.Load() {
+	return c
+}
+
+// Panels is how many panels c has.
+func (c *CoarseWeights) Panels() int { return coarsePanels(c.n) }
+
+// Coarsen fills panels i..j of c. It reports false if the numbers are not fit for bounds,
+// as a damaged model's: then c can't be used.
+func (e *Executor) Coarsen(c *CoarseWeights, i, j int) bool {
+	for _, b := range c.biases(i, j) {
+		if !(math.Abs(float64(b)) < 1e15) {
+			return false
+		}
+	}
+	t := &coarsenTask{e: e, c: c, first: i, longest: make([]float64, e.threads)}
+	if e.Parallel(j-i, t); t.unfit.Load() {
+		return false
+	}
+	c.longest = max(c.longest, slices.Max(t.longest))
+	return true
+}
+
+// biases returns those of panels i..j, or none.
+func (c *CoarseWeights) biases(i, j int) []float32 {
+	if c.bias == nil {
 		return nil
 	}
-	c.longest = slices.Max(t.longest)
-	return c
+	return c.bias[i*coarseColumns : min(j*coarseColumns, c.n)]
 }
 
 type coarsenTask struct {
 	e       *Executor
 	c       *CoarseWeights
+	first   int       // panel
 	longest []float64 // by thread
 	unfit   atomic.Bool
 }
 
-// Do makes panel i.
+// Do makes panel i of those that are asked for.
 func (t *coarsenTask) Do(thread, i int) {
 	c := t.c
+	i += t.first
 	n0, n1 := i*coarseColumns, min((i+1)*coarseColumns, c.n)
 	scratch := t.e.Scratch(thread, 3*coarseColumns*c.depth)
 	var rows [coarseColumns]coarseRow

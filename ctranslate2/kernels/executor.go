@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/sematech/sema/ctranslate2/memory"
@@ -19,6 +20,7 @@ type Executor struct {
 	quant   quantizeTask
 	sums    rowSumTask
 	screen  screenTask
+	skipped atomic.Int64 // bytes of weights
 }
 
 // NewExecutor starts an executor of some threads; the caller of its methods is
@@ -48,6 +50,7 @@ func (e *Executor) eachBuffer(do func(*memory.Buffer)) {
 		do(&e.packs[i])
 	}
 	do(&e.tiles)
+	do(&e.s8.nonzeros.memory)
 	do(&e.f32.memory)
 	do(&e.screen.memory)
 }
@@ -81,4 +84,9 @@ func int32s(b []byte) []int32 {
 // int8s reads scratch as int8.
 func int8s(b []byte) []int8 {
 	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(b))), len(b))
+}
+
+// bytesOf reads int8 as bytes.
+func bytesOf(x []int8) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
 }

@@ -13,7 +13,8 @@ type S8Weights struct {
 	Scale []float32 // [N]
 	Comp  []int32   // [N] -128·Σ row: undoes the shift of the activations
 
-	plain bool // boundable scales, all of them
+	plain      bool   // boundable scales, all of them
+	transposed []byte // [K][N], as Transpose lays them out, or nil
 
 	// Next, if known, are the weights of the product that follows as a rule: while
 	// the last columns of this one are computed, its first are fetched.
@@ -86,8 +87,9 @@ type s8Kernels struct {
 	dequantizeRow func(dst []float32, c []int32, inverse float32, scale, bias, residual []float32, relu bool)
 	// rowSums sums rows of k weights.
 	rowSums func(dst []int32, rows []int8, k int)
-	// coarse are the kernels for coarse weights, or nil.
+	// coarse are the kernels for coarse weights, sparse those for transposed ones, or nil.
 	coarse *coarseKernels
+	sparse *sparseKernels
 }
 
 // fewRows is the most rows for which reading the weights takes the time.
@@ -106,8 +108,12 @@ type s8Task struct {
 	tiles []byte // a, packed by prepare, or nil
 	plain bool   // boundable scales, of rows and of weights
 
+	nonzeros inputList // if sparse
+
 	direct bool   // without blocked
+	sparse bool   // by transposed weights
 	chunk  int    // the most columns that a thread takes at a time
+	unit   int    // what all chunks but a last one are multiples of
 	shares shares // of columns
 }
 
@@ -126,17 +132,20 @@ func (e *Executor) linearS8(dst []float32, ldd int, sink ColumnSink, a *Quantize
 	t := &e.s8
 	t.e, t.a, t.w, t.ep, t.dst, t.ldd, t.sink = e, a, w, ep.orNone(), dst, ldd, sink
 	t.direct = active.s8.blocked == nil || a.Rows <= max(active.s8.directRows, 1)
-	t.chunk = w.chunk(a.Rows, e.threads)
+	t.unit, t.chunk = chunkUnit, w.chunk(a.Rows, e.threads)
+	if t.sparse = t.listNonzeros(); t.sparse {
+		t.unit, t.chunk = sparseUnit, sparseChunk(w.N, e.threads)
+	}
 	t.plain = w.plain && !slices.ContainsFunc(a.InvScale[:a.Rows], unboundable)
-	if prepare := active.s8.prepare; prepare != nil {
+	if prepare := active.s8.prepare; prepare != nil && !t.sparse {
 		prepare(t)
 	}
-	t.shares.divide(w.N, chunkUnit)
-	e.Parallel(min(e.threads, (w.N+chunkUnit-1)/chunkUnit), t)
+	t.shares.divide(w.N, t.unit)
+	e.Parallel(min(e.threads, (w.N+t.unit-1)/t.unit), t)
 	t.a, t.w, t.ep, t.dst, t.sink, t.tiles = nil, nil, Epilogue{}, nil, nil, nil
 }
 
-// chunkUnit is what all chunks but a last one are multiples of.
+// chunkUnit is what all chunks but a last one are multiples of, but for sparse products.
 const chunkUnit = 32
 
 // chunkColumns returns the most columns that a thread takes at a time: a multiple of
@@ -159,8 +168,11 @@ func (w *S8Weights) chunk(m, threads int) int { return chunkColumns(w.N, w.K, m,
 
 // size is how many of the columns that are left of a share the next chunk has. The
 // last chunks are smaller and smaller, so that threads end together (Polychronopoulos
-// and Kuck, "Guided self-scheduling", 1987).
+// and Kuck, "Guided self-scheduling", 1987). Sparse products take a share whole.
 func (t *s8Task) size(left int) int {
+	if t.sparse {
+		return min(t.chunk, left)
+	}
 	half := max(left/(2*chunkUnit), 1) * chunkUnit
 	return min(t.chunk, half, left)
 }
@@ -200,7 +212,7 @@ func (t *s8Task) following(i, next int) uintptr {
 func (t *s8Task) columns(thread, n0, n1 int, next uintptr) {
 	m, width := t.a.Rows, n1-n0
 	out, ldo := t.dst, t.ldd
-	products := min(m, 2*blockRows) * t.chunk
+	products := min(m+1, 2*blockRows) * t.chunk // a sparse product takes a row more
 	scratch := t.e.Scratch(thread, 4*(products+t.outFloats()))
 	c := int32s(scratch)[:products]
 	if t.sink != nil {
@@ -208,9 +220,12 @@ func (t *s8Task) columns(thread, n0, n1 int, next uintptr) {
 	} else {
 		out = out[n0:]
 	}
-	if t.direct {
+	switch {
+	case t.sparse:
+		t.multiplySparse(c, n0, n1, out, ldo)
+	case t.direct:
 		t.multiply(c, n0, n1, next, out, ldo)
-	} else {
+	default:
 		active.s8.blocked(t, thread, c, n0, n1, next, out, ldo)
 	}
 	if t.sink != nil {

@@ -1392,6 +1392,732 @@ stripesS8_6_done:
 	VZEROUPPER
 	RET
 
+// func nonzerosS8_1(a *uint8, lda int, n int, first *int32, step int, at *int32, v *uint8, ldv int) (count int, negative bool)
+// Requires: AVX, AVX512DQ, AVX512F, POPCNT
+TEXT ·nonzerosS8_1(SB), NOSPLIT, $0-73
+	MOVQ         a+0(FP), AX
+	MOVQ         lda+8(FP), CX
+	MOVQ         v+48(FP), CX
+	MOVQ         ldv+56(FP), DX
+	MOVQ         at+40(FP), DX
+	MOVQ         n+16(FP), BX
+	MOVQ         n+16(FP), SI
+	SHLQ         $0x04, SI
+	MOVL         $0x00000080, DI
+	VPBROADCASTD DI, Z2
+	VPXORD       Z3, Z3, Z3
+	MOVQ         first+24(FP), DI
+	VMOVDQU32    (DI), Z0
+	MOVQ         step+32(FP), DI
+	VPBROADCASTD DI, Z1
+
+nonzerosS8_1_loop:
+	VPMOVZXBD     (AX), Z4
+	VPSUBD        Z2, Z4, Z4
+	VPORD         Z4, Z3, Z3
+	VPTESTMD      Z4, Z4, K1
+	KMOVW         K1, K1
+	VPCOMPRESSD.Z Z4, K1, Z4
+	VPMOVDB       Z4, (CX)
+	VPCOMPRESSD.Z Z0, K1, Z4
+	VMOVDQU32     Z4, (DX)
+	VPADDD        Z1, Z0, Z0
+	KMOVW         K1, DI
+	POPCNTQ       DI, DI
+	LEAQ          (DX)(DI*4), DX
+	ADDQ          DI, CX
+	LEAQ          -16(SI)(DI*1), SI
+	ADDQ          $+16, AX
+	DECQ          BX
+	JNZ           nonzerosS8_1_loop
+	VPMOVD2M      Z3, K1
+	KMOVW         K1, AX
+	TESTL         AX, AX
+	SETNE         AL
+	MOVQ          SI, count+64(FP)
+	MOVB          AL, negative+72(FP)
+	VZEROUPPER
+	RET
+
+// func sparseS8_1(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·sparseS8_1(SB), NOSPLIT, $0-56
+	MOVQ at+16(FP), AX
+
+sparseS8_1_group:
+	MOVQ         v+0(FP), CX
+	MOVQ         ldv+8(FP), DX
+	VPBROADCASTD (CX), Z0
+	VPBROADCASTD 4(CX), Z1
+	ADDQ         $0x08, v+0(FP)
+	MOVLQSX      (AX), CX
+	ADDQ         w+32(FP), CX
+	MOVLQSX      4(AX), DX
+	ADDQ         w+32(FP), DX
+	MOVLQSX      8(AX), BX
+	ADDQ         w+32(FP), BX
+	MOVLQSX      12(AX), SI
+	ADDQ         w+32(FP), SI
+	MOVLQSX      16(AX), DI
+	ADDQ         w+32(FP), DI
+	MOVLQSX      20(AX), R8
+	ADDQ         w+32(FP), R8
+	MOVLQSX      24(AX), R9
+	ADDQ         w+32(FP), R9
+	MOVLQSX      28(AX), R10
+	ADDQ         w+32(FP), R10
+	MOVQ         c+48(FP), R11
+	MOVQ         w+32(FP), R13
+	XORQ         R12, R12
+
+sparseS8_1_line:
+	MOVLQSX    32(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    36(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    40(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    44(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    48(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    52(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    56(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    60(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	VMOVDQU32  (R11), Z2
+	VMOVDQU32  64(R11), Z3
+	VMOVDQU32  128(R11), Z4
+	VMOVDQU32  192(R11), Z5
+	VMOVDQU8   (CX)(R12*1), Z6
+	VPUNPCKLBW (DX)(R12*1), Z6, Z7
+	VPUNPCKHBW (DX)(R12*1), Z6, Z6
+	VMOVDQU8   (BX)(R12*1), Z8
+	VPUNPCKLBW (SI)(R12*1), Z8, Z9
+	VPUNPCKHBW (SI)(R12*1), Z8, Z8
+	VPUNPCKLWD Z9, Z7, Z10
+	VPUNPCKHWD Z9, Z7, Z7
+	VPUNPCKLWD Z8, Z6, Z9
+	VPUNPCKHWD Z8, Z6, Z6
+	VPDPBUSD   Z10, Z0, Z2
+	VPDPBUSD   Z7, Z0, Z3
+	VPDPBUSD   Z9, Z0, Z4
+	VPDPBUSD   Z6, Z0, Z5
+	VMOVDQU8   (DI)(R12*1), Z6
+	VPUNPCKLBW (R8)(R12*1), Z6, Z7
+	VPUNPCKHBW (R8)(R12*1), Z6, Z6
+	VMOVDQU8   (R9)(R12*1), Z8
+	VPUNPCKLBW (R10)(R12*1), Z8, Z9
+	VPUNPCKHBW (R10)(R12*1), Z8, Z8
+	VPUNPCKLWD Z9, Z7, Z10
+	VPUNPCKHWD Z9, Z7, Z7
+	VPUNPCKLWD Z8, Z6, Z9
+	VPUNPCKHWD Z8, Z6, Z6
+	VPDPBUSD   Z10, Z1, Z2
+	VPDPBUSD   Z7, Z1, Z3
+	VPDPBUSD   Z9, Z1, Z4
+	VPDPBUSD   Z6, Z1, Z5
+	VMOVDQU32  Z2, (R11)
+	VMOVDQU32  Z3, 64(R11)
+	VMOVDQU32  Z4, 128(R11)
+	VMOVDQU32  Z5, 192(R11)
+	ADDQ       $+64, R12
+	ADDQ       $+64, R13
+	ADDQ       $+256, R11
+	CMPQ       R12, width+40(FP)
+	JLT        sparseS8_1_line
+	ADDQ       $+32, AX
+	DECQ       groups+24(FP)
+	JNZ        sparseS8_1_group
+	VZEROUPPER
+	RET
+
+// func nonzerosS8_2(a *uint8, lda int, n int, first *int32, step int, at *int32, v *uint8, ldv int) (count int, negative bool)
+// Requires: AVX, AVX512DQ, AVX512F, POPCNT
+TEXT ·nonzerosS8_2(SB), NOSPLIT, $0-73
+	MOVQ         a+0(FP), AX
+	MOVQ         lda+8(FP), CX
+	MOVQ         v+48(FP), DX
+	MOVQ         ldv+56(FP), BX
+	MOVQ         at+40(FP), SI
+	MOVQ         n+16(FP), DI
+	MOVQ         n+16(FP), R8
+	SHLQ         $0x04, R8
+	MOVL         $0x00000080, R9
+	VPBROADCASTD R9, Z2
+	VPXORD       Z3, Z3, Z3
+	MOVQ         first+24(FP), R9
+	VMOVDQU32    (R9), Z0
+	MOVQ         step+32(FP), R9
+	VPBROADCASTD R9, Z1
+
+nonzerosS8_2_loop:
+	VPMOVZXBD     (AX), Z4
+	VPSUBD        Z2, Z4, Z4
+	VPORD         Z4, Z3, Z3
+	VPTESTMD      Z4, Z4, K1
+	KMOVW         K1, K1
+	VPMOVZXBD     (AX)(CX*1), Z5
+	VPSUBD        Z2, Z5, Z5
+	VPORD         Z5, Z3, Z3
+	VPTESTMD      Z5, Z5, K2
+	KORW          K2, K1, K1
+	VPCOMPRESSD.Z Z4, K1, Z4
+	VPMOVDB       Z4, (DX)
+	VPCOMPRESSD.Z Z5, K1, Z5
+	VPMOVDB       Z5, (DX)(BX*1)
+	VPCOMPRESSD.Z Z0, K1, Z4
+	VMOVDQU32     Z4, (SI)
+	VPADDD        Z1, Z0, Z0
+	KMOVW         K1, R9
+	POPCNTQ       R9, R9
+	LEAQ          (SI)(R9*4), SI
+	ADDQ          R9, DX
+	LEAQ          -16(R8)(R9*1), R8
+	ADDQ          $+16, AX
+	DECQ          DI
+	JNZ           nonzerosS8_2_loop
+	VPMOVD2M      Z3, K1
+	KMOVW         K1, AX
+	TESTL         AX, AX
+	SETNE         AL
+	MOVQ          R8, count+64(FP)
+	MOVB          AL, negative+72(FP)
+	VZEROUPPER
+	RET
+
+// func sparseS8_2(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·sparseS8_2(SB), NOSPLIT, $0-56
+	MOVQ at+16(FP), AX
+
+sparseS8_2_group:
+	MOVQ         v+0(FP), CX
+	MOVQ         ldv+8(FP), DX
+	VPBROADCASTD (CX), Z0
+	VPBROADCASTD 4(CX), Z1
+	VPBROADCASTD (CX)(DX*1), Z2
+	VPBROADCASTD 4(CX)(DX*1), Z3
+	ADDQ         $0x08, v+0(FP)
+	MOVLQSX      (AX), CX
+	ADDQ         w+32(FP), CX
+	MOVLQSX      4(AX), DX
+	ADDQ         w+32(FP), DX
+	MOVLQSX      8(AX), BX
+	ADDQ         w+32(FP), BX
+	MOVLQSX      12(AX), SI
+	ADDQ         w+32(FP), SI
+	MOVLQSX      16(AX), DI
+	ADDQ         w+32(FP), DI
+	MOVLQSX      20(AX), R8
+	ADDQ         w+32(FP), R8
+	MOVLQSX      24(AX), R9
+	ADDQ         w+32(FP), R9
+	MOVLQSX      28(AX), R10
+	ADDQ         w+32(FP), R10
+	MOVQ         c+48(FP), R11
+	MOVQ         w+32(FP), R13
+	XORQ         R12, R12
+
+sparseS8_2_line:
+	MOVLQSX    32(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    36(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    40(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    44(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    48(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    52(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    56(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    60(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	VMOVDQU32  (R11), Z4
+	VMOVDQU32  64(R11), Z5
+	VMOVDQU32  128(R11), Z6
+	VMOVDQU32  192(R11), Z7
+	VMOVDQU32  256(R11), Z8
+	VMOVDQU32  320(R11), Z9
+	VMOVDQU32  384(R11), Z10
+	VMOVDQU32  448(R11), Z11
+	VMOVDQU8   (CX)(R12*1), Z12
+	VPUNPCKLBW (DX)(R12*1), Z12, Z13
+	VPUNPCKHBW (DX)(R12*1), Z12, Z12
+	VMOVDQU8   (BX)(R12*1), Z14
+	VPUNPCKLBW (SI)(R12*1), Z14, Z15
+	VPUNPCKHBW (SI)(R12*1), Z14, Z14
+	VPUNPCKLWD Z15, Z13, Z16
+	VPUNPCKHWD Z15, Z13, Z13
+	VPUNPCKLWD Z14, Z12, Z15
+	VPUNPCKHWD Z14, Z12, Z12
+	VPDPBUSD   Z16, Z0, Z4
+	VPDPBUSD   Z13, Z0, Z5
+	VPDPBUSD   Z15, Z0, Z6
+	VPDPBUSD   Z12, Z0, Z7
+	VPDPBUSD   Z16, Z2, Z8
+	VPDPBUSD   Z13, Z2, Z9
+	VPDPBUSD   Z15, Z2, Z10
+	VPDPBUSD   Z12, Z2, Z11
+	VMOVDQU8   (DI)(R12*1), Z12
+	VPUNPCKLBW (R8)(R12*1), Z12, Z13
+	VPUNPCKHBW (R8)(R12*1), Z12, Z12
+	VMOVDQU8   (R9)(R12*1), Z14
+	VPUNPCKLBW (R10)(R12*1), Z14, Z15
+	VPUNPCKHBW (R10)(R12*1), Z14, Z14
+	VPUNPCKLWD Z15, Z13, Z16
+	VPUNPCKHWD Z15, Z13, Z13
+	VPUNPCKLWD Z14, Z12, Z15
+	VPUNPCKHWD Z14, Z12, Z12
+	VPDPBUSD   Z16, Z1, Z4
+	VPDPBUSD   Z13, Z1, Z5
+	VPDPBUSD   Z15, Z1, Z6
+	VPDPBUSD   Z12, Z1, Z7
+	VPDPBUSD   Z16, Z3, Z8
+	VPDPBUSD   Z13, Z3, Z9
+	VPDPBUSD   Z15, Z3, Z10
+	VPDPBUSD   Z12, Z3, Z11
+	VMOVDQU32  Z4, (R11)
+	VMOVDQU32  Z5, 64(R11)
+	VMOVDQU32  Z6, 128(R11)
+	VMOVDQU32  Z7, 192(R11)
+	VMOVDQU32  Z8, 256(R11)
+	VMOVDQU32  Z9, 320(R11)
+	VMOVDQU32  Z10, 384(R11)
+	VMOVDQU32  Z11, 448(R11)
+	ADDQ       $+64, R12
+	ADDQ       $+64, R13
+	ADDQ       $+512, R11
+	CMPQ       R12, width+40(FP)
+	JLT        sparseS8_2_line
+	ADDQ       $+32, AX
+	DECQ       groups+24(FP)
+	JNZ        sparseS8_2_group
+	VZEROUPPER
+	RET
+
+// func nonzerosS8_3(a *uint8, lda int, n int, first *int32, step int, at *int32, v *uint8, ldv int) (count int, negative bool)
+// Requires: AVX, AVX512DQ, AVX512F, POPCNT
+TEXT ·nonzerosS8_3(SB), NOSPLIT, $0-73
+	MOVQ         a+0(FP), AX
+	MOVQ         lda+8(FP), CX
+	MOVQ         v+48(FP), DX
+	MOVQ         ldv+56(FP), BX
+	MOVQ         at+40(FP), SI
+	MOVQ         n+16(FP), DI
+	MOVQ         n+16(FP), R8
+	SHLQ         $0x04, R8
+	MOVL         $0x00000080, R9
+	VPBROADCASTD R9, Z2
+	VPXORD       Z3, Z3, Z3
+	MOVQ         first+24(FP), R9
+	VMOVDQU32    (R9), Z0
+	MOVQ         step+32(FP), R9
+	VPBROADCASTD R9, Z1
+
+nonzerosS8_3_loop:
+	VPMOVZXBD     (AX), Z4
+	VPSUBD        Z2, Z4, Z4
+	VPORD         Z4, Z3, Z3
+	VPTESTMD      Z4, Z4, K1
+	KMOVW         K1, K1
+	VPMOVZXBD     (AX)(CX*1), Z5
+	VPSUBD        Z2, Z5, Z5
+	VPORD         Z5, Z3, Z3
+	VPTESTMD      Z5, Z5, K2
+	KORW          K2, K1, K1
+	VPMOVZXBD     (AX)(CX*2), Z6
+	VPSUBD        Z2, Z6, Z6
+	VPORD         Z6, Z3, Z3
+	VPTESTMD      Z6, Z6, K2
+	KORW          K2, K1, K1
+	VPCOMPRESSD.Z Z4, K1, Z4
+	VPMOVDB       Z4, (DX)
+	VPCOMPRESSD.Z Z5, K1, Z5
+	VPMOVDB       Z5, (DX)(BX*1)
+	VPCOMPRESSD.Z Z6, K1, Z6
+	VPMOVDB       Z6, (DX)(BX*2)
+	VPCOMPRESSD.Z Z0, K1, Z4
+	VMOVDQU32     Z4, (SI)
+	VPADDD        Z1, Z0, Z0
+	KMOVW         K1, R9
+	POPCNTQ       R9, R9
+	LEAQ          (SI)(R9*4), SI
+	ADDQ          R9, DX
+	LEAQ          -16(R8)(R9*1), R8
+	ADDQ          $+16, AX
+	DECQ          DI
+	JNZ           nonzerosS8_3_loop
+	VPMOVD2M      Z3, K1
+	KMOVW         K1, AX
+	TESTL         AX, AX
+	SETNE         AL
+	MOVQ          R8, count+64(FP)
+	MOVB          AL, negative+72(FP)
+	VZEROUPPER
+	RET
+
+// func sparseS8_3(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·sparseS8_3(SB), NOSPLIT, $0-56
+	MOVQ at+16(FP), AX
+
+sparseS8_3_group:
+	MOVQ         v+0(FP), CX
+	MOVQ         ldv+8(FP), DX
+	VPBROADCASTD (CX), Z0
+	VPBROADCASTD 4(CX), Z1
+	VPBROADCASTD (CX)(DX*1), Z2
+	VPBROADCASTD 4(CX)(DX*1), Z3
+	VPBROADCASTD (CX)(DX*2), Z4
+	VPBROADCASTD 4(CX)(DX*2), Z5
+	ADDQ         $0x08, v+0(FP)
+	MOVLQSX      (AX), CX
+	ADDQ         w+32(FP), CX
+	MOVLQSX      4(AX), DX
+	ADDQ         w+32(FP), DX
+	MOVLQSX      8(AX), BX
+	ADDQ         w+32(FP), BX
+	MOVLQSX      12(AX), SI
+	ADDQ         w+32(FP), SI
+	MOVLQSX      16(AX), DI
+	ADDQ         w+32(FP), DI
+	MOVLQSX      20(AX), R8
+	ADDQ         w+32(FP), R8
+	MOVLQSX      24(AX), R9
+	ADDQ         w+32(FP), R9
+	MOVLQSX      28(AX), R10
+	ADDQ         w+32(FP), R10
+	MOVQ         c+48(FP), R11
+	MOVQ         w+32(FP), R13
+	XORQ         R12, R12
+
+sparseS8_3_line:
+	MOVLQSX    32(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    36(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    40(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    44(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    48(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    52(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    56(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    60(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	VMOVDQU32  (R11), Z6
+	VMOVDQU32  64(R11), Z7
+	VMOVDQU32  128(R11), Z8
+	VMOVDQU32  192(R11), Z9
+	VMOVDQU32  256(R11), Z10
+	VMOVDQU32  320(R11), Z11
+	VMOVDQU32  384(R11), Z12
+	VMOVDQU32  448(R11), Z13
+	VMOVDQU32  512(R11), Z14
+	VMOVDQU32  576(R11), Z15
+	VMOVDQU32  640(R11), Z16
+	VMOVDQU32  704(R11), Z17
+	VMOVDQU8   (CX)(R12*1), Z18
+	VPUNPCKLBW (DX)(R12*1), Z18, Z19
+	VPUNPCKHBW (DX)(R12*1), Z18, Z18
+	VMOVDQU8   (BX)(R12*1), Z20
+	VPUNPCKLBW (SI)(R12*1), Z20, Z21
+	VPUNPCKHBW (SI)(R12*1), Z20, Z20
+	VPUNPCKLWD Z21, Z19, Z22
+	VPUNPCKHWD Z21, Z19, Z19
+	VPUNPCKLWD Z20, Z18, Z21
+	VPUNPCKHWD Z20, Z18, Z18
+	VPDPBUSD   Z22, Z0, Z6
+	VPDPBUSD   Z19, Z0, Z7
+	VPDPBUSD   Z21, Z0, Z8
+	VPDPBUSD   Z18, Z0, Z9
+	VPDPBUSD   Z22, Z2, Z10
+	VPDPBUSD   Z19, Z2, Z11
+	VPDPBUSD   Z21, Z2, Z12
+	VPDPBUSD   Z18, Z2, Z13
+	VPDPBUSD   Z22, Z4, Z14
+	VPDPBUSD   Z19, Z4, Z15
+	VPDPBUSD   Z21, Z4, Z16
+	VPDPBUSD   Z18, Z4, Z17
+	VMOVDQU8   (DI)(R12*1), Z18
+	VPUNPCKLBW (R8)(R12*1), Z18, Z19
+	VPUNPCKHBW (R8)(R12*1), Z18, Z18
+	VMOVDQU8   (R9)(R12*1), Z20
+	VPUNPCKLBW (R10)(R12*1), Z20, Z21
+	VPUNPCKHBW (R10)(R12*1), Z20, Z20
+	VPUNPCKLWD Z21, Z19, Z22
+	VPUNPCKHWD Z21, Z19, Z19
+	VPUNPCKLWD Z20, Z18, Z21
+	VPUNPCKHWD Z20, Z18, Z18
+	VPDPBUSD   Z22, Z1, Z6
+	VPDPBUSD   Z19, Z1, Z7
+	VPDPBUSD   Z21, Z1, Z8
+	VPDPBUSD   Z18, Z1, Z9
+	VPDPBUSD   Z22, Z3, Z10
+	VPDPBUSD   Z19, Z3, Z11
+	VPDPBUSD   Z21, Z3, Z12
+	VPDPBUSD   Z18, Z3, Z13
+	VPDPBUSD   Z22, Z5, Z14
+	VPDPBUSD   Z19, Z5, Z15
+	VPDPBUSD   Z21, Z5, Z16
+	VPDPBUSD   Z18, Z5, Z17
+	VMOVDQU32  Z6, (R11)
+	VMOVDQU32  Z7, 64(R11)
+	VMOVDQU32  Z8, 128(R11)
+	VMOVDQU32  Z9, 192(R11)
+	VMOVDQU32  Z10, 256(R11)
+	VMOVDQU32  Z11, 320(R11)
+	VMOVDQU32  Z12, 384(R11)
+	VMOVDQU32  Z13, 448(R11)
+	VMOVDQU32  Z14, 512(R11)
+	VMOVDQU32  Z15, 576(R11)
+	VMOVDQU32  Z16, 640(R11)
+	VMOVDQU32  Z17, 704(R11)
+	ADDQ       $+64, R12
+	ADDQ       $+64, R13
+	ADDQ       $+768, R11
+	CMPQ       R12, width+40(FP)
+	JLT        sparseS8_3_line
+	ADDQ       $+32, AX
+	DECQ       groups+24(FP)
+	JNZ        sparseS8_3_group
+	VZEROUPPER
+	RET
+
+// func nonzerosS8_4(a *uint8, lda int, n int, first *int32, step int, at *int32, v *uint8, ldv int) (count int, negative bool)
+// Requires: AVX, AVX512DQ, AVX512F, POPCNT
+TEXT ·nonzerosS8_4(SB), NOSPLIT, $0-73
+	MOVQ         a+0(FP), AX
+	MOVQ         lda+8(FP), CX
+	LEAQ         (AX)(CX*2), DX
+	ADDQ         CX, DX
+	MOVQ         v+48(FP), BX
+	MOVQ         ldv+56(FP), SI
+	LEAQ         (BX)(SI*2), DI
+	ADDQ         SI, DI
+	MOVQ         at+40(FP), R8
+	MOVQ         n+16(FP), R9
+	MOVQ         n+16(FP), R10
+	SHLQ         $0x04, R10
+	MOVL         $0x00000080, R11
+	VPBROADCASTD R11, Z2
+	VPXORD       Z3, Z3, Z3
+	MOVQ         first+24(FP), R11
+	VMOVDQU32    (R11), Z0
+	MOVQ         step+32(FP), R11
+	VPBROADCASTD R11, Z1
+
+nonzerosS8_4_loop:
+	VPMOVZXBD     (AX), Z4
+	VPSUBD        Z2, Z4, Z4
+	VPORD         Z4, Z3, Z3
+	VPTESTMD      Z4, Z4, K1
+	KMOVW         K1, K1
+	VPMOVZXBD     (AX)(CX*1), Z5
+	VPSUBD        Z2, Z5, Z5
+	VPORD         Z5, Z3, Z3
+	VPTESTMD      Z5, Z5, K2
+	KORW          K2, K1, K1
+	VPMOVZXBD     (AX)(CX*2), Z6
+	VPSUBD        Z2, Z6, Z6
+	VPORD         Z6, Z3, Z3
+	VPTESTMD      Z6, Z6, K2
+	KORW          K2, K1, K1
+	VPMOVZXBD     (DX), Z7
+	VPSUBD        Z2, Z7, Z7
+	VPORD         Z7, Z3, Z3
+	VPTESTMD      Z7, Z7, K2
+	KORW          K2, K1, K1
+	VPCOMPRESSD.Z Z4, K1, Z4
+	VPMOVDB       Z4, (BX)
+	VPCOMPRESSD.Z Z5, K1, Z5
+	VPMOVDB       Z5, (BX)(SI*1)
+	VPCOMPRESSD.Z Z6, K1, Z6
+	VPMOVDB       Z6, (BX)(SI*2)
+	VPCOMPRESSD.Z Z7, K1, Z7
+	VPMOVDB       Z7, (DI)
+	VPCOMPRESSD.Z Z0, K1, Z4
+	VMOVDQU32     Z4, (R8)
+	VPADDD        Z1, Z0, Z0
+	KMOVW         K1, R11
+	POPCNTQ       R11, R11
+	LEAQ          (R8)(R11*4), R8
+	ADDQ          R11, BX
+	ADDQ          R11, DI
+	LEAQ          -16(R10)(R11*1), R10
+	ADDQ          $+16, AX
+	ADDQ          $+16, DX
+	DECQ          R9
+	JNZ           nonzerosS8_4_loop
+	VPMOVD2M      Z3, K1
+	KMOVW         K1, AX
+	TESTL         AX, AX
+	SETNE         AL
+	MOVQ          R10, count+64(FP)
+	MOVB          AL, negative+72(FP)
+	VZEROUPPER
+	RET
+
+// func sparseS8_4(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·sparseS8_4(SB), NOSPLIT, $0-56
+	MOVQ at+16(FP), AX
+
+sparseS8_4_group:
+	MOVQ         v+0(FP), CX
+	MOVQ         ldv+8(FP), DX
+	LEAQ         (CX)(DX*2), BX
+	ADDQ         DX, BX
+	VPBROADCASTD (CX), Z0
+	VPBROADCASTD 4(CX), Z1
+	VPBROADCASTD (CX)(DX*1), Z2
+	VPBROADCASTD 4(CX)(DX*1), Z3
+	VPBROADCASTD (CX)(DX*2), Z4
+	VPBROADCASTD 4(CX)(DX*2), Z5
+	VPBROADCASTD (BX), Z6
+	VPBROADCASTD 4(BX), Z7
+	ADDQ         $0x08, v+0(FP)
+	MOVLQSX      (AX), CX
+	ADDQ         w+32(FP), CX
+	MOVLQSX      4(AX), DX
+	ADDQ         w+32(FP), DX
+	MOVLQSX      8(AX), BX
+	ADDQ         w+32(FP), BX
+	MOVLQSX      12(AX), SI
+	ADDQ         w+32(FP), SI
+	MOVLQSX      16(AX), DI
+	ADDQ         w+32(FP), DI
+	MOVLQSX      20(AX), R8
+	ADDQ         w+32(FP), R8
+	MOVLQSX      24(AX), R9
+	ADDQ         w+32(FP), R9
+	MOVLQSX      28(AX), R10
+	ADDQ         w+32(FP), R10
+	MOVQ         c+48(FP), R11
+	MOVQ         w+32(FP), R13
+	XORQ         R12, R12
+
+sparseS8_4_line:
+	MOVLQSX    32(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    36(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    40(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    44(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    48(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    52(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    56(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    60(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	VMOVDQU32  (R11), Z8
+	VMOVDQU32  64(R11), Z9
+	VMOVDQU32  128(R11), Z10
+	VMOVDQU32  192(R11), Z11
+	VMOVDQU32  256(R11), Z12
+	VMOVDQU32  320(R11), Z13
+	VMOVDQU32  384(R11), Z14
+	VMOVDQU32  448(R11), Z15
+	VMOVDQU32  512(R11), Z16
+	VMOVDQU32  576(R11), Z17
+	VMOVDQU32  640(R11), Z18
+	VMOVDQU32  704(R11), Z19
+	VMOVDQU32  768(R11), Z20
+	VMOVDQU32  832(R11), Z21
+	VMOVDQU32  896(R11), Z22
+	VMOVDQU32  960(R11), Z23
+	VMOVDQU8   (CX)(R12*1), Z24
+	VPUNPCKLBW (DX)(R12*1), Z24, Z25
+	VPUNPCKHBW (DX)(R12*1), Z24, Z24
+	VMOVDQU8   (BX)(R12*1), Z26
+	VPUNPCKLBW (SI)(R12*1), Z26, Z27
+	VPUNPCKHBW (SI)(R12*1), Z26, Z26
+	VPUNPCKLWD Z27, Z25, Z28
+	VPUNPCKHWD Z27, Z25, Z25
+	VPUNPCKLWD Z26, Z24, Z27
+	VPUNPCKHWD Z26, Z24, Z24
+	VPDPBUSD   Z28, Z0, Z8
+	VPDPBUSD   Z25, Z0, Z9
+	VPDPBUSD   Z27, Z0, Z10
+	VPDPBUSD   Z24, Z0, Z11
+	VPDPBUSD   Z28, Z2, Z12
+	VPDPBUSD   Z25, Z2, Z13
+	VPDPBUSD   Z27, Z2, Z14
+	VPDPBUSD   Z24, Z2, Z15
+	VPDPBUSD   Z28, Z4, Z16
+	VPDPBUSD   Z25, Z4, Z17
+	VPDPBUSD   Z27, Z4, Z18
+	VPDPBUSD   Z24, Z4, Z19
+	VPDPBUSD   Z28, Z6, Z20
+	VPDPBUSD   Z25, Z6, Z21
+	VPDPBUSD   Z27, Z6, Z22
+	VPDPBUSD   Z24, Z6, Z23
+	VMOVDQU8   (DI)(R12*1), Z24
+	VPUNPCKLBW (R8)(R12*1), Z24, Z25
+	VPUNPCKHBW (R8)(R12*1), Z24, Z24
+	VMOVDQU8   (R9)(R12*1), Z26
+	VPUNPCKLBW (R10)(R12*1), Z26, Z27
+	VPUNPCKHBW (R10)(R12*1), Z26, Z26
+	VPUNPCKLWD Z27, Z25, Z28
+	VPUNPCKHWD Z27, Z25, Z25
+	VPUNPCKLWD Z26, Z24, Z27
+	VPUNPCKHWD Z26, Z24, Z24
+	VPDPBUSD   Z28, Z1, Z8
+	VPDPBUSD   Z25, Z1, Z9
+	VPDPBUSD   Z27, Z1, Z10
+	VPDPBUSD   Z24, Z1, Z11
+	VPDPBUSD   Z28, Z3, Z12
+	VPDPBUSD   Z25, Z3, Z13
+	VPDPBUSD   Z27, Z3, Z14
+	VPDPBUSD   Z24, Z3, Z15
+	VPDPBUSD   Z28, Z5, Z16
+	VPDPBUSD   Z25, Z5, Z17
+	VPDPBUSD   Z27, Z5, Z18
+	VPDPBUSD   Z24, Z5, Z19
+	VPDPBUSD   Z28, Z7, Z20
+	VPDPBUSD   Z25, Z7, Z21
+	VPDPBUSD   Z27, Z7, Z22
+	VPDPBUSD   Z24, Z7, Z23
+	VMOVDQU32  Z8, (R11)
+	VMOVDQU32  Z9, 64(R11)
+	VMOVDQU32  Z10, 128(R11)
+	VMOVDQU32  Z11, 192(R11)
+	VMOVDQU32  Z12, 256(R11)
+	VMOVDQU32  Z13, 320(R11)
+	VMOVDQU32  Z14, 384(R11)
+	VMOVDQU32  Z15, 448(R11)
+	VMOVDQU32  Z16, 512(R11)
+	VMOVDQU32  Z17, 576(R11)
+	VMOVDQU32  Z18, 640(R11)
+	VMOVDQU32  Z19, 704(R11)
+	VMOVDQU32  Z20, 768(R11)
+	VMOVDQU32  Z21, 832(R11)
+	VMOVDQU32  Z22, 896(R11)
+	VMOVDQU32  Z23, 960(R11)
+	ADDQ       $+64, R12
+	ADDQ       $+64, R13
+	ADDQ       $+1024, R11
+	CMPQ       R12, width+40(FP)
+	JLT        sparseS8_4_line
+	ADDQ       $+32, AX
+	DECQ       groups+24(FP)
+	JNZ        sparseS8_4_group
+	VZEROUPPER
+	RET
+
 // func packS8(b *int8, ldb int, k int, dst *int8, step int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·packS8(SB), NOSPLIT, $0-40

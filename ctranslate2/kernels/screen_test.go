@@ -61,9 +61,18 @@ func (w *screened) guard(t *testing.T) {
 func (w *screened) coarsen(e *Executor, bias []float32, memory func(n int) []byte) *CoarseWeights {
 	if w.s8 != nil {
 		e.Compensate(w.s8)
-		return e.CoarsenS8(w.s8, bias, memory(CoarseBytes(w.s8.N, w.s8.K)))
+		return filled(e, NewCoarseS8(w.s8, bias, memory(CoarseBytes(w.s8.N, w.s8.K))))
 	}
-	return e.CoarsenF32(w.f32, bias, memory(CoarseBytes(w.f32.N, w.f32.K)))
+	return filled(e, NewCoarseF32(w.f32, bias, memory(CoarseBytes(w.f32.N, w.f32.K))))
+}
+
+// filled returns c, made in two parts, or nil if its numbers are not fit for bounds.
+func filled(e *Executor, c *CoarseWeights) *CoarseWeights {
+	half := c.Panels() / 3
+	if e.Coarsen(c, 0, half) && e.Coarsen(c, half, c.Panels()) {
+		return c
+	}
+	return nil
 }
 
 // plain is memory for coarsen.
@@ -317,7 +326,7 @@ func TestCoarsenRefuses(t *testing.T) {
 		for _, c := range []struct{ weight, bias float32 }{{inf, 0}, {-inf, 0}, {nan, 0}, {1e15, 0}, {1e-14, 0}, {1, inf}, {1, nan}, {1, 1e16}} {
 			x, bias := make([]float32, 40*33), make([]float32, 40)
 			x[40*33-1], bias[39] = c.weight, c.bias
-			if e.CoarsenF32(&F32Weights{N: 40, K: 33, Data: x}, bias, make([]byte, CoarseBytes(40, 33))) != nil {
+			if filled(e, NewCoarseF32(&F32Weights{N: 40, K: 33, Data: x}, bias, make([]byte, CoarseBytes(40, 33)))) != nil {
 				t.Errorf("weight %v and bias %v are taken", c.weight, c.bias)
 			}
 		}

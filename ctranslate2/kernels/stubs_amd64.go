@@ -31,6 +31,30 @@ func stripesS8_5(a *uint8, lda int, b *int8, k int, stripe int, n int, c *int32,
 func stripesS8_6(a *uint8, lda int, b *int8, k int, stripe int, n int, c *int32, ldc int, add *int32)
 
 //go:noescape
+func nonzerosS8_1(a *uint8, lda int, n int, first *int32, step int, at *int32, v *uint8, ldv int) (count int, negative bool)
+
+//go:noescape
+func sparseS8_1(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
+
+//go:noescape
+func nonzerosS8_2(a *uint8, lda int, n int, first *int32, step int, at *int32, v *uint8, ldv int) (count int, negative bool)
+
+//go:noescape
+func sparseS8_2(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
+
+//go:noescape
+func nonzerosS8_3(a *uint8, lda int, n int, first *int32, step int, at *int32, v *uint8, ldv int) (count int, negative bool)
+
+//go:noescape
+func sparseS8_3(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
+
+//go:noescape
+func nonzerosS8_4(a *uint8, lda int, n int, first *int32, step int, at *int32, v *uint8, ldv int) (count int, negative bool)
+
+//go:noescape
+func sparseS8_4(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
+
+//go:noescape
 func packS8(b *int8, ldb int, k int, dst *int8, step int)
 
 //go:noescape

@@ -15,6 +15,10 @@ func main() {
 	for m := 1; m <= mostStripeRows; m++ {
 		stripesS8(m)
 	}
+	for m := 1; m <= mostSparseRows; m++ {
+		nonzerosS8(m)
+		sparseS8(m)
+	}
 	pack16()
 	coarseErrors()
 	coarseLevels()

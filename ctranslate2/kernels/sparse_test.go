@@ -1,0 +1,187 @@
+package kernels
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/sematech/sema/ctranslate2/memory"
+)
+
+// transposed gives w a transposed copy, made in some pieces; false where the tier has none.
+func transposed(t testing.TB, w *S8Weights) bool {
+	t.Helper()
+	n := w.TransposedBytes()
+	if n == 0 {
+		return false
+	}
+	dst := fenced[byte](t, n)
+	for k := 0; k < w.K; k += 128 {
+		to := min(k+128, w.K)
+		w.Transpose(dst[k*w.N:to*w.N], k, to)
+	}
+	w.UseTransposed(dst)
+	return true
+}
+
+// sparse returns m rows of k numbers of which zeros, a part, are zero, as are blocks of them.
+func sparse(r *rand.Rand, m, k int, zeros float64) []float32 {
+	x := randomFloats(r, m*k)
+	for i := range x {
+		if x[i] = max(x[i], -x[i]); r.Float64() < zeros || i/100%7 == 3 {
+			x[i] = 0
+		}
+	}
+	return x
+}
+
+// TestSparse multiplies rows of which more or fewer values are zero by weights with a
+// transposed copy: the products are those by definition.
+func TestSparse(t *testing.T) {
+	everyISA(t, func(t *testing.T) {
+		if active.s8.sparse == nil {
+			t.Skip("this tier multiplies by no transposed weights")
+		}
+		r := rand.New(rand.NewPCG(5, 6))
+		for _, threads := range []int{1, 2, 3} {
+			e := NewExecutor(threads)
+			defer e.Close()
+			for _, p := range []product{{1, 64, 64}, {1, 128, 4096}, {2, 192, 128}, {3, 64, 2048}, {4, 576, 192}, {5, 64, 128}, {1, 1024, 320}, {4, 1024, 1024}} {
+				for _, zeros := range []float64{0, 0.3, 0.6, 0.9, 0.99, 1} {
+					t.Run(fmt.Sprint(threads, p, zeros), func(t *testing.T) { testSparse(t, e, r, p, zeros) })
+				}
+			}
+		}
+	})
+}
+
+func testSparse(t *testing.T, e *Executor, r *rand.Rand, p product, zeros float64) {
+	w := NewS8Weights(randomBytes(r, p.n*p.k), p.n, p.k, positive(r, p.n))
+	e.Compensate(w)
+	transposed(t, w)
+	var q QuantizedRows
+	defer q.Free()
+	e.Quantize(&q, sparse(r, p.m, p.k, zeros), p.k, p.m, p.k, false)
+	dst := inGuarded(t, randomFloats(r, p.m*p.n))
+	before, skipped := slices.Clone(dst), e.SkippedBytes()
+	ep := Epilogue{Bias: inGuarded(t, randomFloats(r, p.n)), Residual: dst, ResidualStride: p.n}
+	e.LinearS8(dst, p.n, &q, w, &ep)
+	ep.Residual = before
+	for i, got := range dst {
+		if want := wantS8(&q, w, &ep, i/p.n, i%p.n); got != want {
+			t.Fatalf("[%d][%d] is %v, want %v", i/p.n, i%p.n, got, want)
+		}
+	}
+	used := 0
+	for k := range p.k {
+		for i := range p.m {
+			if q.Data[i*q.Stride+k] != 128 {
+				used++
+				break
+			}
+		}
+	}
+	want := int64(0)
+	if p.m <= sparseRows && used <= p.k/8*sparseMost {
+		want = int64((p.k - used) * p.n)
+	}
+	if got := e.SkippedBytes() - skipped; got != want {
+		t.Errorf("%d bytes were skipped, not %d: %d of %d inputs are no zeros", got, want, used, p.k)
+	}
+}
+
+// TestSparseNegative multiplies rows with a negative value, which no rectifier leaves, the
+// usual way.
+func TestSparseNegative(t *testing.T) {
+	everyISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(7, 8))
+		e := NewExecutor(2)
+		defer e.Close()
+		p := product{2, 64, 512}
+		w := NewS8Weights(randomBytes(r, p.n*p.k), p.n, p.k, positive(r, p.n))
+		e.Compensate(w)
+		if !transposed(t, w) {
+			t.Skip("this tier multiplies by no transposed weights")
+		}
+		x := sparse(r, p.m, p.k, 0.9)
+		x[700] = -1
+		var q QuantizedRows
+		defer q.Free()
+		e.Quantize(&q, x, p.k, p.m, p.k, false)
+		dst := make([]float32, p.m*p.n)
+		e.LinearS8(dst, p.n, &q, w, nil)
+		for i, got := range dst {
+			if want := wantS8(&q, w, &Epilogue{}, i/p.n, i%p.n); got != want {
+				t.Fatalf("[%d][%d] is %v, want %v", i/p.n, i%p.n, got, want)
+			}
+		}
+		if e.SkippedBytes() != 0 {
+			t.Error("weights were skipped")
+		}
+	})
+}
+
+// TestTransposedShapes wants no copy of weights of other shapes than it is made for.
+func TestTransposedShapes(t *testing.T) {
+	everyISA(t, func(t *testing.T) {
+		for _, p := range []product{{0, 63, 64}, {0, 64, 65}, {0, 1 << 16, 1 << 15}} {
+			if n := NewS8Weights(nil, p.n, p.k, nil).TransposedBytes(); n != 0 {
+				t.Errorf("%d outputs of %d inputs: %d bytes", p.n, p.k, n)
+			}
+		}
+		want := 0
+		if active.s8.sparse != nil {
+			want = 1 << 20
+		}
+		if n := NewS8Weights(nil, 1024, 1024, nil).TransposedBytes(); n != want {
+			t.Errorf("1024 outputs of 1024 inputs: %d bytes", n)
+		}
+	})
+}
+
+// BenchmarkSparse multiplies one row and more by layers that are read from memory, with a
+// part of the inputs zero.
+func BenchmarkSparse(b *testing.B) {
+	r := rand.New(rand.NewPCG(9, 10))
+	e := NewExecutor(2)
+	defer e.Close()
+	for _, p := range []product{{1, 1024, 4096}, {2, 1024, 4096}, {4, 1024, 4096}, {1, 2048, 8192}, {4, 2048, 8192}} {
+		layers := make([]*S8Weights, (256<<20)/(p.n*p.k))
+		for i := range layers {
+			layers[i] = NewS8Weights(randomBytes(r, p.n*p.k), p.n, p.k, positive(r, p.n))
+		}
+		e.Compensate(layers...)
+		for _, zeros := range []float64{-1, 0.3, 0.5, 0.8, 0.95} {
+			for _, w := range layers {
+				if zeros >= 0 && w.transposed == nil && w.TransposedBytes() > 0 {
+					w.UseTransposed(huge(b, w.TransposedBytes()))
+				}
+			}
+			var q QuantizedRows
+			e.Quantize(&q, sparse(r, p.m, p.k, zeros), p.k, p.m, p.k, false)
+			dst := make([]float32, p.m*p.n)
+			b.Run(fmt.Sprint(p, zeros), func(b *testing.B) {
+				b.SetBytes(int64(p.n * p.k))
+				for i := range b.N {
+					e.LinearS8(dst, p.n, &q, layers[i%len(layers)], nil)
+				}
+			})
+			q.Free()
+		}
+	}
+}
+
+// huge returns memory in huge pages, not all of whose bytes are zero.
+func huge(b *testing.B, n int) []byte {
+	all, err := memory.Reserve(n)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { memory.Release(all) })
+	memory.AdviseHuge(all, true)
+	for i := 0; i < n; i += 4096 {
+		all[i] = 1
+	}
+	return all
+}
