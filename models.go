@@ -29,9 +29,13 @@ type store = modelstore.Store[*reload.Models]
 func newController(cfg config.Config, golden reload.Golden, models *store, log *logrus.Logger, metrics *telemetry.Metrics) (*reload.Controller, error) {
 	access := hubOptions(cfg, os.Environ())
 	access.Logger = telemetry.Slog(log)
+	pipeline := pipelineOptions(cfg)
+	if cfg.WeightCopies {
+		pipeline.Runtime.CopyDir = copyDir(cfg, access)
+	}
 	o := reload.Options{
 		Store: models, Repo: cfg.ModelRepo, Revision: cfg.ModelRevision, Dir: cfg.ModelDir, PrivateDir: copyDir(cfg, access),
-		Hub: &access, Pipeline: pipelineOptions(cfg),
+		Hub: &access, Pipeline: pipeline,
 		Poll: cfg.ReloadPollInterval, Replace: cfg.ReloadMode == "replace", KeepRevisions: cfg.KeepRevisions, DrainTimeout: cfg.DrainTimeout,
 		Canary: reload.Canary{Off: !cfg.Canary, Latency: cfg.CanaryLatency, Golden: golden, MinChrF: float64(cfg.CanaryMinChrF)},
 		Log:    log, Metrics: metrics,
@@ -82,7 +86,7 @@ func hubOptions(cfg config.Config, environ []string) hub.Options {
 	}
 }
 
-// copyDir is the folder for private copies of MODEL_DIR.
+// copyDir is the folder for private copies of MODEL_DIR, and for copies of weights.
 func copyDir(cfg config.Config, access hub.Options) string {
 	return cmp.Or(cfg.ModelCopyDir, filepath.Join(filepath.Dir(access.CacheDir), "sema"))
 }

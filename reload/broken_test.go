@@ -159,6 +159,28 @@ func TestMemoryPreflight(t *testing.T) {
 	r.ask(modelstore.Request{Trigger: "poll"}, "swapped") // not the commit's fault: tried again
 }
 
+// TestCopiesNeedMemory opens models with copies of weights on the disk only where there is
+// memory for these beside the weights.
+func TestCopiesNeedMemory(t *testing.T) {
+	for free, want := range map[int64]string{1 << 30: "copies", 75 << 20: ""} {
+		h := hubtest.New(t)
+		first := h.Commit(repo, "main", saying("Habari"))
+		o := onHub(t, h)
+		o.FreeMemory = func() (int64, bool) { return free, true }
+		o.Pipeline.Runtime.CopyDir = "copies"
+		var got atomic.Value
+		o.Open = func(dir string, opts translate.Options) (*translate.Pipeline, error) {
+			got.Store(opts.Runtime.CopyDir)
+			opts.Runtime.CopyDir = ""
+			return translate.Open(dir, opts)
+		}
+		run(t, o).serves(first)
+		if got.Load() != want {
+			t.Errorf("with %d MiB free: copies go to %q, not %q", free>>20, got.Load(), want)
+		}
+	}
+}
+
 func TestCanaryOfTheOperator(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "golden.tsv")
 	text := "# source\ttarget\ttext\treference\n\nen\tsw\tGood morning\tHabari ya asubuhi\r\neng_Latn\tfra_Latn\tThank you very much.\tMerci beaucoup.\n"

@@ -9,6 +9,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/sematech/sema/translate"
 )
 
 // errMemory: the models would not fit in what the process may take.
@@ -41,6 +43,14 @@ func (a *attempt) memory(g *generation) error {
 	if !known {
 		return nil
 	}
+	if need := a.need(g); need > free {
+		return fmt.Errorf("%w: the models need %d MiB beside those that serve and %d MiB are free: raise the limit or set RELOAD_MODE=replace", errMemory, need>>20, free>>20)
+	}
+	return nil
+}
+
+// need is what g takes, beside the models that serve.
+func (a *attempt) need(g *generation) int64 {
 	now := a.c.serving()
 	need := needed(g.size())
 	if g == nil { // not here yet: likely as large as what serves
@@ -49,10 +59,18 @@ func (a *attempt) memory(g *generation) error {
 	if !a.c.opts.Replace {
 		need += now.size()
 	}
-	if need > free {
-		return fmt.Errorf("%w: the models need %d MiB beside those that serve and %d MiB are free: raise the limit or set RELOAD_MODE=replace", errMemory, need>>20, free>>20)
+	return need
+}
+
+// pipeline is how g is opened: without copies of weights on the disk, which take a fourth
+// of its size in the page cache, where these would push out the weights themselves. What
+// serves may have as many.
+func (a *attempt) pipeline(g *generation) translate.Options {
+	o := a.c.opts.Pipeline
+	if free, known := a.c.opts.FreeMemory(); known && free < a.need(g)+g.size()/2 {
+		o.Runtime.CopyDir = ""
 	}
-	return nil
+	return o
 }
 
 // systemMemory is FreeMemory of this system.

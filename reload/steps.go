@@ -217,9 +217,9 @@ func (a *attempt) open(ctx context.Context, g *generation) (*Models, error) {
 	models := &Models{}
 	err := a.step(stepOpen, func() (err error) {
 		if g.fsys != nil {
-			models.Pipeline, err = translate.OpenFS(g.fsys, ".", a.c.opts.Pipeline)
+			models.Pipeline, err = translate.OpenFS(g.fsys, ".", a.pipeline(g))
 		} else {
-			models.Pipeline, err = a.c.opts.Open(g.dir, a.c.opts.Pipeline)
+			models.Pipeline, err = a.c.opts.Open(g.dir, a.pipeline(g))
 		}
 		return err
 	})
