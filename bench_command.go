@@ -26,6 +26,7 @@ func runBench(ctx context.Context, args []string, std stdio) error {
 	fs.IntVar(&o.TargetTokens, "target-tokens", 32, "target tokens of a sentence, decoded exactly")
 	fs.StringVar(&o.ComputeType, "compute-type", "int8", "int8, float32, …")
 	fs.BoolVar(&o.WholeLayer, "whole-layer", false, "read the whole output layer at every step, without a coarse copy")
+	noCopies := fs.Bool("no-copies", false, "make no copies of weights on the disk")
 	fs.IntVar(&o.Runs, "runs", 3, "runs, of which the median is reported")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -39,6 +40,9 @@ func runBench(ctx context.Context, args []string, std stdio) error {
 			return err
 		}
 		o.Model = dir
+	}
+	if !*noCopies {
+		o.CopyDir = *cache
 	}
 	r, err := bench.Run(ctx, o)
 	if err != nil {

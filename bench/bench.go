@@ -19,8 +19,9 @@ type Options struct {
 	SourceTokens int // of each sentence, with the special ones
 	TargetTokens int // decoded, exactly
 	ComputeType  string
-	WholeLayer   bool // no coarse copy of the output layer
-	Runs         int  // the median of several runs is reported; 0: 3
+	WholeLayer   bool   // no coarse copy of the output layer
+	CopyDir      string // for copies of weights on the disk, or empty: none
+	Runs         int    // the median of several runs is reported; 0: 3
 }
 
 // Report is what Run measured. Times are medians over the runs.
@@ -48,13 +49,15 @@ type Report struct {
 
 	ReadBandwidth     float64  `json:"read_bandwidth_bytes_per_second"`
 	PeakInt8          float64  `json:"peak_int8_operations_per_second"`
-	StepBytes         int64    `json:"step_weight_bytes"`      // weights that one decoding step reads
+	StepBytes         int64    `json:"step_weight_bytes"`      // weights that one decoding step reads, on average
+	SkippedBytes      int64    `json:"step_skipped_bytes"`     // and that it does not, for zeros
 	BandwidthFraction float64  `json:"bandwidth_fraction"`     // StepBytes over step time over the read bandwidth around the run
 	FirstTokens       []string `json:"first_tokens,omitempty"` // of the first hypothesis, to compare outputs
 }
 
-// measured is one run: seconds, and the read bandwidth around it.
-type measured struct{ prefill, total, bandwidth float64 }
+// measured is one run: seconds, the read bandwidth around it, and the bytes of weights
+// that a step of it skipped.
+type measured struct{ prefill, total, bandwidth, skipped float64 }
 
 // Run loads a model, translates and measures. The sentences are the same in
 // every run and on every machine.
@@ -70,6 +73,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	defer t.Close()
 	r := &Report{Model: o.Model, ISA: kernels.Active().String(), Threads: t.Threads(), Sentences: o.Sentences, BeamSize: o.BeamSize,
 		SourceTokens: o.SourceTokens, TargetTokens: o.TargetTokens, ComputeType: o.ComputeType, LoadSeconds: time.Since(start).Seconds()}
+	<-t.Copied()
 	r.IdlePrivateBytes = privateBytes()
 	source, prefix := o.batch(t)
 	m := machine{kernels.NewExecutor(t.Threads())}
@@ -95,7 +99,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 }
 
 func (o *Options) runtime() ctranslate2.Options {
-	r := ctranslate2.Options{ComputeType: o.ComputeType, Threads: o.Threads}
+	r := ctranslate2.Options{ComputeType: o.ComputeType, Threads: o.Threads, CopyDir: o.CopyDir}
 	if o.WholeLayer {
 		r.CoarseBytes = -1
 	}
@@ -143,7 +147,9 @@ func (o *Options) once(ctx context.Context, t *ctranslate2.Translator, source, p
 		}
 		prefill = min(prefill, seconds)
 	}
+	before := t.SkippedBytes()
 	total, results, err := run(o.TargetTokens)
+	skipped := float64(t.SkippedBytes()-before) / float64(o.TargetTokens+forced)
 	if err != nil {
 		return measured{}, nil, err
 	}
@@ -152,7 +158,7 @@ func (o *Options) once(ctx context.Context, t *ctranslate2.Translator, source, p
 			return measured{}, nil, fmt.Errorf("bench: sentence %d has %d tokens, %d were asked for", i, n, o.TargetTokens+forced)
 		}
 	}
-	return measured{prefill: prefill, total: total}, results[0].Hypotheses[0], nil
+	return measured{prefill: prefill, total: total, skipped: skipped}, results[0].Hypotheses[0], nil
 }
 
 // fill derives the figures from the runs.
@@ -160,11 +166,13 @@ func (r *Report) fill(runs []measured, stepBytes int64) {
 	prefill := median(runs, func(m measured) float64 { return m.prefill })
 	total := median(runs, func(m measured) float64 { return m.total })
 	r.PrefillSeconds, r.TimeToFirstToken, r.TotalSeconds = prefill, prefill, total
-	r.ReadBandwidth, r.StepBytes = median(runs, func(m measured) float64 { return m.bandwidth }), stepBytes
+	r.ReadBandwidth = median(runs, func(m measured) float64 { return m.bandwidth })
+	r.SkippedBytes = int64(median(runs, func(m measured) float64 { return m.skipped }))
+	r.StepBytes = stepBytes - r.SkippedBytes
 	if steps := float64(r.TargetTokens - 1); steps > 0 {
 		r.DecodeSecondsPerStep = median(runs, func(m measured) float64 { return m.total - m.prefill }) / steps
 		r.DecodeTokensPerSec = float64(r.Sentences) / r.DecodeSecondsPerStep
-		r.BandwidthFraction = median(runs, func(m measured) float64 { return float64(stepBytes) * steps / (m.total - m.prefill) / m.bandwidth })
+		r.BandwidthFraction = median(runs, func(m measured) float64 { return float64(r.StepBytes) * steps / (m.total - m.prefill) / m.bandwidth })
 	}
 	r.TokensPerSecond = float64(r.Sentences*r.TargetTokens) / total
 	r.PrefillTokensPerSec = float64(r.Sentences*r.SourceTokens) / prefill
