@@ -16,3 +16,6 @@ func machineTiers() []tier {
 
 // spinPause waits for a moment.
 func spinPause() { runtime.KeepAlive(nil) }
+
+// fetch does nothing: it would ask for the lines of n bytes.
+func fetch(*byte, int) {}

@@ -10,6 +10,19 @@ TEXT ·spinPause(SB), NOSPLIT, $0
 	PAUSE
 	RET
 
+// func fetch(p *byte, n int)
+// Requires: MMX+
+TEXT ·fetch(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), AX
+	MOVQ n+8(FP), CX
+
+fetch_line:
+	PREFETCHT0 (AX)
+	ADDQ       $0x40, AX
+	SUBQ       $0x40, CX
+	JG         fetch_line
+	RET
+
 // func dotS8(a *uint8, b *int8, k int, c *int32, add *int32)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, BMI2
 TEXT ·dotS8(SB), NOSPLIT, $0-40

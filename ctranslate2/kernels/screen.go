@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/sematech/sema/ctranslate2/memory"
 )
@@ -15,13 +16,17 @@ const (
 	screenLeast = 1e-25
 )
 
-// screenChunk is how many columns a thread screens at a time. More than chunkMost
+// screenChunk is how many columns a thread screens at a time. Where more than
+// chunkDoubt of them may be the largest, the likeliest is computed. More than chunkMost
 // of them are not set aside: the chunk is screened again once more is known, for
-// the price of chunkPrice columns. Above screenMost columns in all it does not
+// the price of chunkPrice columns. (Half a chunk is a few
+// microseconds' work to set aside, and most of it is dropped once the best is known; to
+// screen it again takes seventy.) Above screenMost columns in all it does not
 // pay, of float32 weights above four times as many: the layer takes as much longer.
 const (
 	screenChunk = 2048
-	chunkMost   = 256
+	chunkDoubt  = 256
+	chunkMost   = 1024
 	chunkPrice  = 1024
 	screenMost  = 32768
 )
@@ -196,7 +201,7 @@ func (t *screenTask) chunk(thread, n0, n1 int) {
 		dots := dots[r*chunkStride:][:n1-n0]
 		t.leaveOut(dots, r, n0)
 		top, reached := t.bounds(upper, r, n0, dots, f.best.Score)
-		if top > f.likely || reached > chunkMost { // a column with a wide bound may hide likelier ones
+		if top > f.likely || reached > chunkDoubt { // a column with a wide bound may hide likelier ones
 			f.likely = max(f.likely, top)
 			i, _ := ArgMax(upper)
 			t.compute(f, r, n0+max(i, 0))
@@ -322,7 +327,10 @@ type settleTask screenTask
 func (s *settleTask) Do(thread, i int) {
 	t := (*screenTask)(s)
 	r, f := i%t.a.Rows, &t.found[i]
-	for _, b := range f.columns {
+	for j, b := range f.columns {
+		if next := f.columns[min(j+1, len(f.columns)-1)]; next.upper >= f.best.Score {
+			t.c.fetch(int(next.column))
+		}
 		t.settle(f, r, int(b.column), b.upper)
 	}
 	for _, b := range f.chunks {
@@ -344,6 +352,15 @@ func (t *screenTask) settle(f *found, r, n int, upper float32) {
 	if upper >= f.best.Score {
 		t.compute(f, r, n)
 	}
+}
+
+// fetch asks for the weights of column n.
+func (c *CoarseWeights) fetch(n int) {
+	if c.f32 != nil {
+		fetch((*byte)(unsafe.Pointer(&c.f32.Data[n*c.k])), 4*c.k)
+		return
+	}
+	fetch((*byte)(unsafe.Pointer(&c.s8.Data[n*c.k])), c.k)
 }
 
 // Product computes column n of row r of a·wᵀ + bias, as LinearS8 or LinearF32 does.

@@ -7,6 +7,9 @@ package kernels
 func spinPause()
 
 //go:noescape
+func fetch(p *byte, n int)
+
+//go:noescape
 func dotS8(a *uint8, b *int8, k int, c *int32, add *int32)
 
 //go:noescape

@@ -10,6 +10,7 @@ import (
 func main() {
 	ConstraintExpr("amd64")
 	spinPause()
+	fetch()
 	dotS8()
 	streamS8()
 	for m := 1; m <= mostStripeRows; m++ {
@@ -181,6 +182,19 @@ func spinPause() {
 	TEXT("spinPause", NOSPLIT, "func()")
 	PAUSE()
 	PAUSE()
+	RET()
+}
+
+// fetch asks for the lines of n bytes.
+func fetch() {
+	TEXT("fetch", NOSPLIT, "func(p *byte, n int)")
+	Pragma("noescape")
+	p, n := gp("p"), gp("n")
+	Label("fetch_line")
+	PREFETCHT0(mem{Base: p})
+	ADDQ(imm(64), p)
+	SUBQ(imm(64), n)
+	JG(label("fetch_line"))
 	RET()
 }
 
