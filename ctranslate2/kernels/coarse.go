@@ -49,6 +49,9 @@ type coarseKernels struct {
 	// bounds writes the most that each product may be. It returns the largest, and
 	// how many are at least floor.
 	bounds func(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow, floor float32) (float32, int)
+	// reaching writes to dst, which has room for all of upper and 16 more, which columns,
+	// of those from first on, are at most floor or more, and returns how many.
+	reaching func(dst []bounded, upper []float32, first int, floor float32) int
 }
 
 // coarseGrid is the grid of a row.

@@ -6,9 +6,9 @@ import (
 )
 
 var (
-	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, pairs: coarsePairsAVX512, bounds: coarseBoundsAVX512}
-	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, dots: vnniCoarseDots.products, bounds: coarseBoundsAVX2}
-	avx2Coarse    = coarseKernels{pack: packCoarseAVX2, dots: avx2CoarseDots.products, bounds: coarseBoundsAVX2}
+	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, pairs: coarsePairsAVX512, bounds: coarseBoundsAVX512, reaching: coarseReachingAVX512}
+	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, dots: vnniCoarseDots.products, bounds: coarseBoundsAVX2, reaching: coarseReachingGeneric}
+	avx2Coarse    = coarseKernels{pack: packCoarseAVX2, dots: avx2CoarseDots.products, bounds: coarseBoundsAVX2, reaching: coarseReachingGeneric}
 )
 
 // coarseGrids are the steps of the grids that rows choose from, and the inverses
@@ -167,4 +167,17 @@ func coarseBoundsAVX2(upper []float32, dots []int32, factor, radius, bias []floa
 		fn = avx2CoarseBoundsBias
 	}
 	return fn(ptr(upper), ptr(dots), len(dots), ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, r.least, floor)
+}
+
+// pairLanes interleave 16 columns and 16 bounds, low ones and high ones; behind them are
+// the numbers of 16 columns.
+var pairLanes = func() (lanes [48]int32) {
+	for i := range int32(16) {
+		lanes[2*i], lanes[2*i+1], lanes[32+i] = i, 16+i, i
+	}
+	return lanes
+}()
+
+func coarseReachingAVX512(dst []bounded, upper []float32, first int, floor float32) int {
+	return coarseReaching((*int32)(unsafe.Pointer(ptr(dst))), ptr(upper), len(upper), floor, int32(first), &pairLanes[0])
 }

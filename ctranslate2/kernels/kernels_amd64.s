@@ -5906,6 +5906,69 @@ coarseBoundsBias_done:
 	VZEROUPPER
 	RET
 
+// func coarseReaching(dst *int32, upper *float32, n int, floor float32, first int32, lanes *int32) int
+// Requires: AVX, AVX512BW, AVX512F, BMI2, POPCNT
+TEXT ·coarseReaching(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         upper+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         lanes+32(FP), BX
+	VBROADCASTSS floor+24(FP), Z0
+	MOVL         $0x00000010, SI
+	VPBROADCASTD SI, Z2
+	MOVL         first+28(FP), SI
+	VPBROADCASTD SI, Z1
+	VPADDD       128(BX), Z1, Z1
+	VMOVDQU32    (BX), Z3
+	VMOVDQU32    64(BX), Z4
+	MOVQ         DX, SI
+	SHRQ         $0x04, SI
+	JZ           coarseReaching_tail
+
+coarseReaching_loop:
+	VMOVUPS       (CX), Z5
+	VCMPPS        $0x1d, Z0, Z5, K1
+	VCOMPRESSPS.Z Z5, K1, Z5
+	VPCOMPRESSD.Z Z1, K1, Z6
+	VMOVDQA64     Z6, Z7
+	VPERMT2D      Z5, Z3, Z7
+	VPERMT2D      Z5, Z4, Z6
+	VMOVDQU32     Z7, (AX)
+	VMOVDQU32     Z6, 64(AX)
+	KMOVW         K1, BX
+	POPCNTQ       BX, BX
+	LEAQ          (AX)(BX*8), AX
+	VPADDD        Z2, Z1, Z1
+	ADDQ          $0x40, CX
+	DECQ          SI
+	JNZ           coarseReaching_loop
+
+coarseReaching_tail:
+	ANDQ          $0x0f, DX
+	JZ            coarseReaching_done
+	MOVQ          $-1, BX
+	BZHIQ         DX, BX, BX
+	KMOVQ         BX, K1
+	VMOVUPS.Z     (CX), K1, Z2
+	VCMPPS        $0x1d, Z0, Z2, K1, K1
+	VCOMPRESSPS.Z Z2, K1, Z2
+	VPCOMPRESSD.Z Z1, K1, Z0
+	VMOVDQA64     Z0, Z1
+	VPERMT2D      Z2, Z3, Z1
+	VPERMT2D      Z2, Z4, Z0
+	VMOVDQU32     Z1, (AX)
+	VMOVDQU32     Z0, 64(AX)
+	KMOVW         K1, BX
+	POPCNTQ       BX, BX
+	LEAQ          (AX)(BX*8), AX
+
+coarseReaching_done:
+	SUBQ dst+0(FP), AX
+	SHRQ $0x03, AX
+	MOVQ AX, ret+40(FP)
+	VZEROUPPER
+	RET
+
 // func columnsS8_2(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
 TEXT ·columnsS8_2(SB), NOSPLIT, $0-104

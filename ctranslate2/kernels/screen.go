@@ -210,7 +210,7 @@ func (t *screenTask) chunk(thread, n0, n1 int) {
 		if reached > chunkMost {
 			f.chunks = append(f.chunks, bounded{int32(n0), top})
 		} else if reached > 0 {
-			f.setAside(n0, upper)
+			f.setAside(n0, upper, f.best.Score)
 		}
 	}
 }
@@ -256,17 +256,22 @@ func (t *screenTask) bounds(upper []float32, r, n0 int, dots []int32, floor floa
 	return active.s8.coarse.bounds(upper, dots, t.c.factor[n0:n1], t.c.radius[n0:n1], bias, &t.rows[r], floor)
 }
 
-// setAside adds the columns from n0 on that may be as large as the best.
-func (f *found) setAside(n0 int, upper []float32) {
-	for i := reaching(upper, 0, f.best.Score); i < len(upper); i = reaching(upper, i+1, f.best.Score) {
-		f.columns = append(f.columns, bounded{int32(n0 + i), upper[i]})
-	}
+// setAside adds the columns from n0 on that may be as large as floor.
+func (f *found) setAside(n0 int, upper []float32, floor float32) {
+	f.columns = slices.Grow(f.columns, len(upper)+16)
+	n := len(f.columns)
+	n += active.s8.coarse.reaching(f.columns[n:cap(f.columns)], upper, n0, floor)
+	f.columns = f.columns[:n]
 }
 
-// reaching returns the first column from i on whose bound reaches floor, or
-// len(upper).
-func reaching(upper []float32, i int, floor float32) int {
-	return active.f32.above(upper, i, math.Nextafter32(floor, float32(math.Inf(-1))))
+// coarseReachingGeneric is reaching for tiers that find one such column at a time.
+func coarseReachingGeneric(dst []bounded, upper []float32, first int, floor float32) int {
+	n, below := 0, math.Nextafter32(floor, float32(math.Inf(-1)))
+	for i := active.f32.above(upper, 0, below); i < len(upper); i = active.f32.above(upper, i+1, below) {
+		dst[n] = bounded{int32(first + i), upper[i]}
+		n++
+	}
+	return n
 }
 
 // skipped returns the columns n0..n1 that row r leaves out.
@@ -327,24 +332,26 @@ type settleTask screenTask
 func (s *settleTask) Do(thread, i int) {
 	t := (*screenTask)(s)
 	r, f := i%t.a.Rows, &t.found[i]
+	for _, b := range f.chunks {
+		t.screenAgain(f, r, thread, int(b.column))
+	}
 	for j, b := range f.columns {
 		if next := f.columns[min(j+1, len(f.columns)-1)]; next.upper >= f.best.Score {
 			t.c.fetch(int(next.column))
 		}
 		t.settle(f, r, int(b.column), b.upper)
 	}
-	for _, b := range f.chunks {
-		n0 := int(b.column)
-		n1 := min(n0+screenChunk, t.c.n)
-		dots, upper := t.scratch(thread, 1)
-		dots, upper = dots[:n1-n0], upper[:n1-n0]
-		t.dots(dots, r, 1, n0, n1)
-		t.leaveOut(dots, r, n0)
-		t.bounds(upper, r, n0, dots, 0)
-		for i := reaching(upper, 0, t.known[r]); i < len(upper); i = reaching(upper, i+1, t.known[r]) {
-			t.settle(f, r, n0+i, upper[i])
-		}
-	}
+}
+
+// screenAgain screens the chunk at n0 for row r, now that more is known.
+func (t *screenTask) screenAgain(f *found, r, thread, n0 int) {
+	n1 := min(n0+screenChunk, t.c.n)
+	dots, upper := t.scratch(thread, 1)
+	dots, upper = dots[:n1-n0], upper[:n1-n0]
+	t.dots(dots, r, 1, n0, n1)
+	t.leaveOut(dots, r, n0)
+	t.bounds(upper, r, n0, dots, 0)
+	f.setAside(n0, upper, t.known[r])
 }
 
 // settle computes column n of row r if it may be as large as the best.

@@ -274,3 +274,45 @@ func coarseBounds(biased bool) {
 	VZEROUPPER()
 	RET()
 }
+
+// coarseReaching generates the list of those of n bounds that are at least floor: pairs of
+// column, from first on, and bound. There is room for 16 more than n. lanes says how 16 of
+// each are interleaved. It returns how many they are.
+func coarseReaching() {
+	const name = "coarseReaching"
+	TEXT(name, NOSPLIT, "func(dst *int32, upper *float32, n int, floor float32, first int32, lanes *int32) int")
+	Pragma("noescape")
+	dst, upper, n, lanes := gp("dst"), gp("upper"), gp("n"), gp("lanes")
+	floor, column, sixteen, low, high := broadcast("floor"), ZMM(), constant(16), ZMM(), ZMM()
+	VPBROADCASTD(Load(Param("first"), GP32()), column)
+	VPADDD(mem{Base: lanes, Disp: 128}, column, column)
+	VMOVDQU32(mem{Base: lanes}, low)
+	VMOVDQU32(mem{Base: lanes, Disp: 64}, high)
+	some, hits := K(), GP64()
+	loop16(name, n, func(mask *reg.OpmaskVirtual) {
+		y, at16, pairs := loadPS(mem{Base: upper}, mask), ZMM(), ZMM()
+		if mask != nil {
+			VCMPPS(imm(29), floor, y, *mask, some) // y >= floor
+		} else {
+			VCMPPS(imm(29), floor, y, some)
+		}
+		VCOMPRESSPS_Z(y, some, y)
+		VPCOMPRESSD_Z(column, some, at16)
+		VMOVDQA64(at16, pairs)
+		VPERMT2D(y, low, pairs)
+		VPERMT2D(y, high, at16)
+		VMOVDQU32(pairs, mem{Base: dst})
+		VMOVDQU32(at16, mem{Base: dst, Disp: 64})
+		KMOVW(some, hits.As32())
+		POPCNTQ(hits, hits)
+		LEAQ(mem{Base: dst, Index: hits, Scale: 8}, dst)
+	}, func() {
+		VPADDD(sixteen, column, column)
+		ADDQ(imm(64), upper)
+	})
+	SUBQ(param("dst"), dst)
+	SHRQ(imm(3), dst)
+	Store(dst, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}

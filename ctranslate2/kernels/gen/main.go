@@ -32,6 +32,7 @@ func main() {
 	vendor()
 	coarseBounds(false)
 	coarseBounds(true)
+	coarseReaching()
 	for m := leastColumnRows; m <= mostColumnRows; m++ {
 		columnsS8(m)
 	}
