@@ -20,9 +20,8 @@ type copies struct {
 	free   func() error
 }
 
-// copyBytes is about how many bytes of weights a piece is made of: a few milliseconds'
-// work at most.
-const copyBytes = 4 << 20
+// copyBytes is about how many bytes of weights a piece is made of: two milliseconds' work.
+const copyBytes = 1 << 20
 
 // newCopies plans the copies of c's weights, in a file in the folder dir, or none if dir
 // is empty, has no room, or they are too few to matter.
@@ -89,12 +88,13 @@ func (k *copies) planTransposed(layers []*kernels.S8Weights, room []byte) {
 		}
 		t := &transposeTask{w: w, dst: room[:size]}
 		room = room[size:]
+		tasks := (w.K + transposeInputs - 1) / transposeInputs
 		n := max(copyBytes/(transposeInputs*w.N), 1)
-		for i := 0; i < w.K/transposeInputs; i += n {
+		for i := 0; i < tasks; i += n {
 			k.pieces = append(k.pieces, func(e *kernels.Executor) {
 				t.first = i
-				e.Parallel(min(n, w.K/transposeInputs-i), t)
-				if (i+n)*transposeInputs >= w.K {
+				e.Parallel(min(n, tasks-i), t)
+				if i+n >= tasks {
 					w.UseTransposed(t.dst)
 				}
 			})
@@ -109,13 +109,13 @@ type transposeTask struct {
 	first int    // piece
 }
 
-// transposeInputs is how many inputs a thread transposes at a time.
-const transposeInputs = 64
+// transposeInputs is how many inputs a thread transposes at a time: some lines of each row.
+const transposeInputs = 256
 
 // Do makes piece i of those from the first on.
 func (t *transposeTask) Do(_, i int) {
 	k0 := (t.first + i) * transposeInputs
-	k1 := k0 + transposeInputs
+	k1 := min(k0+transposeInputs, t.w.K)
 	t.w.Transpose(t.dst[k0*t.w.N:k1*t.w.N], k0, k1)
 }
 

@@ -18,7 +18,7 @@ import (
 // transposed weights and with a ReLU, and returns its folder.
 func wide(t *testing.T) string {
 	t.Helper()
-	dir, err := bench.Shape{Name: "wide", Model: 64, FFN: 256, Heads: 4, Encoder: 1, Decoder: 3}.Write(t.TempDir(), "int8")
+	dir, err := bench.Shape{Name: "wide", Model: 64, FFN: 320, Heads: 4, Encoder: 1, Decoder: 3}.Write(t.TempDir(), "int8")
 	if err != nil {
 		t.Fatal(err)
 	}
