@@ -57,7 +57,7 @@ var avx512S8 = s8Kernels{
 	dequantizeRow: dequantizeRowAVX512,
 	rowSums:       rowSumsAVX512,
 	coarse:        &avx512Coarse,
-	sparse:        &avx512Sparse,
+	sparse:        avx512Sparse,
 }
 
 // ptr returns the address of a slice's first element.

@@ -11,6 +11,7 @@ var avx2S8 = s8Kernels{
 	dequantizeRow: dequantizeRowAVX2,
 	rowSums:       rowSumsAVX2,
 	coarse:        &avx2Coarse,
+	sparse:        avx2Sparse,
 }
 
 func quantizeRowAVX2(dst []uint8, x []float32, truncate bool) float32 {

@@ -7,6 +7,7 @@ var avxVNNIS8 = s8Kernels{
 	dequantizeRow: dequantizeRowAVX2,
 	rowSums:       rowSumsAVX2,
 	coarse:        &avxVNNICoarse,
+	sparse:        avxVNNISparse,
 }
 
 var avxVNNITiles = vexTiles{[]vexTile{vnniDotS8_1x4, vnniDotS8_2x4, vnniDotS8_3x4}, vnniDotS8_1x1, 32}

@@ -1980,6 +1980,365 @@ vnniCoarseDots_2_step:
 	VZEROUPPER
 	RET
 
+// func avx2SparseS8(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
+// Requires: AVX, AVX2, MMX+
+TEXT ·avx2SparseS8(SB), NOSPLIT, $0-56
+	MOVQ         at+16(FP), AX
+	MOVL         $0x00010001, CX
+	VMOVD        CX, X15
+	VPBROADCASTD X15, Y15
+
+avx2SparseS8_group:
+	MOVQ         v+0(FP), CX
+	VPBROADCASTD (CX), Y4
+	VPBROADCASTD 4(CX), Y5
+	ADDQ         $0x08, v+0(FP)
+	MOVLQSX      (AX), CX
+	ADDQ         w+32(FP), CX
+	MOVLQSX      4(AX), DX
+	ADDQ         w+32(FP), DX
+	MOVLQSX      8(AX), BX
+	ADDQ         w+32(FP), BX
+	MOVLQSX      12(AX), SI
+	ADDQ         w+32(FP), SI
+	MOVLQSX      16(AX), DI
+	ADDQ         w+32(FP), DI
+	MOVLQSX      20(AX), R8
+	ADDQ         w+32(FP), R8
+	MOVLQSX      24(AX), R9
+	ADDQ         w+32(FP), R9
+	MOVLQSX      28(AX), R10
+	ADDQ         w+32(FP), R10
+	MOVQ         c+48(FP), R11
+	MOVQ         w+32(FP), R13
+	XORQ         R12, R12
+
+avx2SparseS8_line:
+	MOVLQSX    32(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    36(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    40(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    44(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    48(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    52(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    56(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    60(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	VMOVDQU    (R11), Y0
+	VMOVDQU    64(R11), Y1
+	VMOVDQU    128(R11), Y2
+	VMOVDQU    192(R11), Y3
+	VMOVDQU    (CX)(R12*1), Y11
+	VPUNPCKLBW (DX)(R12*1), Y11, Y10
+	VPUNPCKHBW (DX)(R12*1), Y11, Y11
+	VMOVDQU    (BX)(R12*1), Y13
+	VPUNPCKLBW (SI)(R12*1), Y13, Y12
+	VPUNPCKHBW (SI)(R12*1), Y13, Y13
+	VPUNPCKLWD Y12, Y10, Y6
+	VPUNPCKHWD Y12, Y10, Y7
+	VPUNPCKLWD Y13, Y11, Y8
+	VPUNPCKHWD Y13, Y11, Y9
+	VPMADDUBSW Y6, Y4, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y0, Y0
+	VPMADDUBSW Y7, Y4, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y1, Y1
+	VPMADDUBSW Y8, Y4, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y2, Y2
+	VPMADDUBSW Y9, Y4, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y3, Y3
+	VMOVDQU    (DI)(R12*1), Y11
+	VPUNPCKLBW (R8)(R12*1), Y11, Y10
+	VPUNPCKHBW (R8)(R12*1), Y11, Y11
+	VMOVDQU    (R9)(R12*1), Y13
+	VPUNPCKLBW (R10)(R12*1), Y13, Y12
+	VPUNPCKHBW (R10)(R12*1), Y13, Y13
+	VPUNPCKLWD Y12, Y10, Y6
+	VPUNPCKHWD Y12, Y10, Y7
+	VPUNPCKLWD Y13, Y11, Y8
+	VPUNPCKHWD Y13, Y11, Y9
+	VPMADDUBSW Y6, Y5, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y0, Y0
+	VPMADDUBSW Y7, Y5, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y1, Y1
+	VPMADDUBSW Y8, Y5, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y2, Y2
+	VPMADDUBSW Y9, Y5, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y3, Y3
+	VMOVDQU    Y0, (R11)
+	VMOVDQU    Y1, 64(R11)
+	VMOVDQU    Y2, 128(R11)
+	VMOVDQU    Y3, 192(R11)
+	VMOVDQU    32(R11), Y0
+	VMOVDQU    96(R11), Y1
+	VMOVDQU    160(R11), Y2
+	VMOVDQU    224(R11), Y3
+	VMOVDQU    32(CX)(R12*1), Y11
+	VPUNPCKLBW 32(DX)(R12*1), Y11, Y10
+	VPUNPCKHBW 32(DX)(R12*1), Y11, Y11
+	VMOVDQU    32(BX)(R12*1), Y13
+	VPUNPCKLBW 32(SI)(R12*1), Y13, Y12
+	VPUNPCKHBW 32(SI)(R12*1), Y13, Y13
+	VPUNPCKLWD Y12, Y10, Y6
+	VPUNPCKHWD Y12, Y10, Y7
+	VPUNPCKLWD Y13, Y11, Y8
+	VPUNPCKHWD Y13, Y11, Y9
+	VPMADDUBSW Y6, Y4, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y0, Y0
+	VPMADDUBSW Y7, Y4, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y1, Y1
+	VPMADDUBSW Y8, Y4, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y2, Y2
+	VPMADDUBSW Y9, Y4, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y3, Y3
+	VMOVDQU    32(DI)(R12*1), Y11
+	VPUNPCKLBW 32(R8)(R12*1), Y11, Y10
+	VPUNPCKHBW 32(R8)(R12*1), Y11, Y11
+	VMOVDQU    32(R9)(R12*1), Y13
+	VPUNPCKLBW 32(R10)(R12*1), Y13, Y12
+	VPUNPCKHBW 32(R10)(R12*1), Y13, Y13
+	VPUNPCKLWD Y12, Y10, Y6
+	VPUNPCKHWD Y12, Y10, Y7
+	VPUNPCKLWD Y13, Y11, Y8
+	VPUNPCKHWD Y13, Y11, Y9
+	VPMADDUBSW Y6, Y5, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y0, Y0
+	VPMADDUBSW Y7, Y5, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y1, Y1
+	VPMADDUBSW Y8, Y5, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y2, Y2
+	VPMADDUBSW Y9, Y5, Y10
+	VPMADDWD   Y15, Y10, Y10
+	VPADDD     Y10, Y3, Y3
+	VMOVDQU    Y0, 32(R11)
+	VMOVDQU    Y1, 96(R11)
+	VMOVDQU    Y2, 160(R11)
+	VMOVDQU    Y3, 224(R11)
+	ADDQ       $+64, R12
+	ADDQ       $+64, R13
+	ADDQ       $+256, R11
+	CMPQ       R12, width+40(FP)
+	JLT        avx2SparseS8_line
+	ADDQ       $+32, AX
+	DECQ       groups+24(FP)
+	JNZ        avx2SparseS8_group
+	VZEROUPPER
+	RET
+
+// func vnniSparseS8(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniSparseS8(SB), NOSPLIT, $0-56
+	MOVQ at+16(FP), AX
+
+vnniSparseS8_group:
+	MOVQ         v+0(FP), CX
+	VPBROADCASTD (CX), Y4
+	VPBROADCASTD 4(CX), Y5
+	ADDQ         $0x08, v+0(FP)
+	MOVLQSX      (AX), CX
+	ADDQ         w+32(FP), CX
+	MOVLQSX      4(AX), DX
+	ADDQ         w+32(FP), DX
+	MOVLQSX      8(AX), BX
+	ADDQ         w+32(FP), BX
+	MOVLQSX      12(AX), SI
+	ADDQ         w+32(FP), SI
+	MOVLQSX      16(AX), DI
+	ADDQ         w+32(FP), DI
+	MOVLQSX      20(AX), R8
+	ADDQ         w+32(FP), R8
+	MOVLQSX      24(AX), R9
+	ADDQ         w+32(FP), R9
+	MOVLQSX      28(AX), R10
+	ADDQ         w+32(FP), R10
+	MOVQ         c+48(FP), R11
+	MOVQ         w+32(FP), R13
+	XORQ         R12, R12
+
+vnniSparseS8_line:
+	MOVLQSX    32(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    36(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    40(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    44(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    48(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    52(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    56(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	MOVLQSX    60(AX), R14
+	PREFETCHT0 (R13)(R14*1)
+	VMOVDQU    (R11), Y0
+	VMOVDQU    64(R11), Y1
+	VMOVDQU    128(R11), Y2
+	VMOVDQU    192(R11), Y3
+	VMOVDQU    (CX)(R12*1), Y11
+	VPUNPCKLBW (DX)(R12*1), Y11, Y10
+	VPUNPCKHBW (DX)(R12*1), Y11, Y11
+	VMOVDQU    (BX)(R12*1), Y13
+	VPUNPCKLBW (SI)(R12*1), Y13, Y12
+	VPUNPCKHBW (SI)(R12*1), Y13, Y13
+	VPUNPCKLWD Y12, Y10, Y6
+	VPUNPCKHWD Y12, Y10, Y7
+	VPUNPCKLWD Y13, Y11, Y8
+	VPUNPCKHWD Y13, Y11, Y9
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xc6
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xcf
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xd0
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xd9
+	VMOVDQU    (DI)(R12*1), Y11
+	VPUNPCKLBW (R8)(R12*1), Y11, Y10
+	VPUNPCKHBW (R8)(R12*1), Y11, Y11
+	VMOVDQU    (R9)(R12*1), Y13
+	VPUNPCKLBW (R10)(R12*1), Y13, Y12
+	VPUNPCKHBW (R10)(R12*1), Y13, Y13
+	VPUNPCKLWD Y12, Y10, Y6
+	VPUNPCKHWD Y12, Y10, Y7
+	VPUNPCKLWD Y13, Y11, Y8
+	VPUNPCKHWD Y13, Y11, Y9
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x55
+	BYTE       $0x50
+	BYTE       $0xc6
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x55
+	BYTE       $0x50
+	BYTE       $0xcf
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x55
+	BYTE       $0x50
+	BYTE       $0xd0
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x55
+	BYTE       $0x50
+	BYTE       $0xd9
+	VMOVDQU    Y0, (R11)
+	VMOVDQU    Y1, 64(R11)
+	VMOVDQU    Y2, 128(R11)
+	VMOVDQU    Y3, 192(R11)
+	VMOVDQU    32(R11), Y0
+	VMOVDQU    96(R11), Y1
+	VMOVDQU    160(R11), Y2
+	VMOVDQU    224(R11), Y3
+	VMOVDQU    32(CX)(R12*1), Y11
+	VPUNPCKLBW 32(DX)(R12*1), Y11, Y10
+	VPUNPCKHBW 32(DX)(R12*1), Y11, Y11
+	VMOVDQU    32(BX)(R12*1), Y13
+	VPUNPCKLBW 32(SI)(R12*1), Y13, Y12
+	VPUNPCKHBW 32(SI)(R12*1), Y13, Y13
+	VPUNPCKLWD Y12, Y10, Y6
+	VPUNPCKHWD Y12, Y10, Y7
+	VPUNPCKLWD Y13, Y11, Y8
+	VPUNPCKHWD Y13, Y11, Y9
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xc6
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xcf
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xd0
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x5d
+	BYTE       $0x50
+	BYTE       $0xd9
+	VMOVDQU    32(DI)(R12*1), Y11
+	VPUNPCKLBW 32(R8)(R12*1), Y11, Y10
+	VPUNPCKHBW 32(R8)(R12*1), Y11, Y11
+	VMOVDQU    32(R9)(R12*1), Y13
+	VPUNPCKLBW 32(R10)(R12*1), Y13, Y12
+	VPUNPCKHBW 32(R10)(R12*1), Y13, Y13
+	VPUNPCKLWD Y12, Y10, Y6
+	VPUNPCKHWD Y12, Y10, Y7
+	VPUNPCKLWD Y13, Y11, Y8
+	VPUNPCKHWD Y13, Y11, Y9
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x55
+	BYTE       $0x50
+	BYTE       $0xc6
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x55
+	BYTE       $0x50
+	BYTE       $0xcf
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x55
+	BYTE       $0x50
+	BYTE       $0xd0
+	BYTE       $0xc4
+	BYTE       $0xc2
+	BYTE       $0x55
+	BYTE       $0x50
+	BYTE       $0xd9
+	VMOVDQU    Y0, 32(R11)
+	VMOVDQU    Y1, 96(R11)
+	VMOVDQU    Y2, 160(R11)
+	VMOVDQU    Y3, 224(R11)
+	ADDQ       $+64, R12
+	ADDQ       $+64, R13
+	ADDQ       $+256, R11
+	CMPQ       R12, width+40(FP)
+	JLT        vnniSparseS8_line
+	ADDQ       $+32, AX
+	DECQ       groups+24(FP)
+	JNZ        vnniSparseS8_group
+	VZEROUPPER
+	RET
+
 // func avx2CoarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
 // Requires: AVX, AVX2, FMA3, POPCNT, SSE
 TEXT ·avx2CoarseBounds(SB), NOSPLIT, $0-88

@@ -53,6 +53,12 @@ func avx2CoarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 func vnniCoarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func avx2SparseS8(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
+
+//go:noescape
+func vnniSparseS8(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
+
+//go:noescape
 func avx2CoarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
 
 //go:noescape

@@ -12,6 +12,8 @@ import (
 
 // sparseKernels are the kernels of a tier that multiplies by transposed weights.
 type sparseKernels struct {
+	// rows is the most rows that a product has: what is zero in all of them is rare in more.
+	rows int
 	// list sets places and values of l to the inputs that are no zeros in any row of a,
 	// whose weights are apart bytes. It returns how many, and whether any value is negative.
 	list func(l *inputList, a QuantizedRows, apart int) (count int, negative bool)
@@ -21,9 +23,6 @@ type sparseKernels struct {
 }
 
 const (
-	// sparseRows is how many rows a sparse product has at most: what is zero in all of
-	// them is rare in more.
-	sparseRows = 4
 	// sparseUnit is what the inputs and outputs of transposed weights are multiples of.
 	sparseUnit = 64
 	// sparseGroup is how many inputs are multiplied at a time; the next ones are fetched.
@@ -105,15 +104,15 @@ func (w *S8Weights) UseTransposed(transposed []byte) { w.transposed = transposed
 // listNonzeros lists the inputs of a product with few rows that are no zeros, if it pays
 // to multiply by these alone.
 func (t *s8Task) listNonzeros() bool {
-	w, a, l := t.w, t.a, &t.nonzeros
-	if w.transposed == nil || active.s8.sparse == nil || a.Rows == 0 || a.Rows > sparseRows {
+	w, a, l, kernels := t.w, t.a, &t.nonzeros, active.s8.sparse
+	if w.transposed == nil || kernels == nil || a.Rows == 0 || a.Rows > kernels.rows {
 		return false
 	}
 	room := w.K + 4*sparseGroup
 	l.stride, l.rows = room, a.Rows
 	buffer := l.memory.Grow(room * (4 + a.Rows))
 	l.places, l.values = int32s(buffer[:4*room]), buffer[4*room:]
-	count, negative := active.s8.sparse.list(l, *a, w.N)
+	count, negative := kernels.list(l, *a, w.N)
 	if negative || count > w.K/8*sparseMost {
 		return false
 	}

@@ -83,7 +83,7 @@ func testSparse(t *testing.T, e *Executor, r *rand.Rand, p product, zeros float6
 		}
 	}
 	want := int64(0)
-	if p.m <= sparseRows && used <= p.k/8*sparseMost {
+	if p.m <= active.s8.sparse.rows && used <= p.k/8*sparseMost {
 		want = int64((p.k - used) * p.n)
 	}
 	if got := e.SkippedBytes() - skipped; got != want {

@@ -27,6 +27,8 @@ func main() {
 		avx2.coarseDots(m)
 		vnni.coarseDots(m)
 	}
+	avx2.sparse()
+	vnni.sparse()
 	coarseBounds(false)
 	coarseBounds(true)
 	absMax()
@@ -95,4 +97,13 @@ func (r rows) row(i, bytes int) mem {
 		m.Index, m.Scale = r.stride, uint8(i%3)
 	}
 	return m
+}
+
+// param returns the address of a parameter.
+func param(name string) mem {
+	b, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
 }
