@@ -201,6 +201,13 @@ func TestDoctorOfWhatServeRefuses(t *testing.T) {
 	} {
 		wantFinding(t, examine(t.Context(), append(environ, variable)), "problem", finding[0], finding[1])
 	}
+	home := []string{"HF_HOME=" + t.TempDir(), "HF_HUB_OFFLINE=true", "MODEL_COPY_DIR=/proc/nowhere"}
+	wantFinding(t, examine(t.Context(), home), "warning", "disk", "copies of weights")
+	for _, f := range examine(t.Context(), append(home, "WEIGHT_COPIES=false")) {
+		if strings.Contains(f.Says, "copies of weights") {
+			t.Errorf("of copies that are not wanted: %+v", f)
+		}
+	}
 	taken, err := net.Listen("tcp", ":0")
 	if err != nil {
 		t.Fatal(err)

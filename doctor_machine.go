@@ -149,17 +149,19 @@ func (d *doctor) checkHugePages(read func(string) ([]byte, error)) {
 	}
 }
 
-// checkCopies looks whether the files of MODEL_DIR can be copied to where they serve from.
+// checkCopies looks whether copies of MODEL_DIR's files, and of weights, can be written to where they go.
 func (d *doctor) checkCopies() {
-	if d.cfg.ModelDir == "" {
-		return
-	}
 	dir := copyDir(d.cfg, hubOptions(d.cfg, d.environ))
-	if exists := nearest(dir); !writable(exists) {
-		d.problem("disk", "set MODEL_COPY_DIR to a folder that user "+strconv.Itoa(os.Getuid())+" may write to", "%s can't be written: MODEL_DIR's files are copied to %s before they serve", exists, dir)
-		return
+	exists, whose := nearest(dir), "set MODEL_COPY_DIR to a folder on a disk that user "+strconv.Itoa(os.Getuid())+" may write to"
+	switch {
+	case d.cfg.ModelDir == "" && !d.cfg.WeightCopies:
+	case writable(exists):
+		d.ok("disk", "%s, where copies of weights and of MODEL_DIR's files go, can be written", dir)
+	case d.cfg.ModelDir == "":
+		d.warn("disk", whose+", or set WEIGHT_COPIES=false", "%s can't be written: copies of weights would go to %s, and without them a token takes up to a fourth longer", exists, dir)
+	default:
+		d.problem("disk", whose, "%s can't be written: MODEL_DIR's files are copied to %s before they serve", exists, dir)
 	}
-	d.ok("disk", "%s, where the copies of MODEL_DIR's files go, can be written", dir)
 }
 
 // writable tries it: permissions alone don't tell of read-only mounts.
