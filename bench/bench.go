@@ -73,7 +73,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	defer t.Close()
 	r := &Report{Model: o.Model, ISA: kernels.Active().String(), Threads: t.Threads(), Sentences: o.Sentences, BeamSize: o.BeamSize,
 		SourceTokens: o.SourceTokens, TargetTokens: o.TargetTokens, ComputeType: o.ComputeType, LoadSeconds: time.Since(start).Seconds()}
-	<-t.Copied()
+	select {
+	case <-t.Copied():
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	r.IdlePrivateBytes = privateBytes()
 	source, prefix := o.batch(t)
 	m := machine{kernels.NewExecutor(t.Threads())}

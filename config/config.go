@@ -66,7 +66,7 @@ type Config struct {
 	ReloadMode         string        `env:"RELOAD_MODE" envDefault:"swap" oneof:"swap replace" doc:"swap loads the new model beside the old; replace unloads first, where two don't fit in memory."`
 	DrainTimeout       time.Duration `env:"DRAIN_TIMEOUT" envDefault:"30s" min:"0s" doc:"How long a reload waits for the requests of the model before."`
 	ModelCopyDir       string        `env:"MODEL_COPY_DIR" doc:"Folder on a disk for private copies of MODEL_DIR, which serve in its place, and for those of WEIGHT_COPIES; empty means sema beside the Hub cache."`
-	WeightCopies       bool          `env:"WEIGHT_COPIES" envDefault:"true" doc:"Keep parts of a model in a second form in MODEL_COPY_DIR, in files without a name, so that steps read less: up to a fourth of its size, where disk and memory have room."`
+	WeightCopies       bool          `env:"WEIGHT_COPIES" envDefault:"true" doc:"Keep parts of a model in a second form in MODEL_COPY_DIR, in files without a name, so that steps read less: as a rule a fourth of its size or less, where disk and memory have room."`
 	Canary             bool          `env:"CANARY" envDefault:"true" doc:"Let a new model translate and detect sentences before it serves; false serves whatever opens."`
 	CanaryFile         string        `env:"CANARY_FILE" doc:"File of sentences that a new model must translate: source language, target language, source and reference, separated by tabs."`
 	CanaryMinChrF      int           `env:"CANARY_MIN_CHRF" envDefault:"0" min:"0" max:"100" doc:"chrF that the translations of CANARY_FILE must reach."`

@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/sematech/sema/bench"
 	"github.com/sematech/sema/ctranslate2"
+	"github.com/sematech/sema/ctranslate2/kernels"
 	"github.com/sematech/sema/ctranslate2/memory"
 )
 
@@ -37,15 +39,18 @@ func openWide(t *testing.T, dir string, opts ctranslate2.Options) *ctranslate2.T
 }
 
 // withCopies are options for copies in a folder on a disk: that of the output layer too,
-// since memory for it is refused.
+// since memory for it is refused. Where the tier in use makes none the test is skipped.
 func withCopies(t *testing.T) ctranslate2.Options {
 	t.Helper()
+	if kernels.NewS8Weights(nil, 64, 320, nil).TransposedBytes() == 0 {
+		t.Skip("this machine's tier makes no copies")
+	}
 	dir := t.TempDir()
-	_, release, err := memory.OnDisk(dir, 1<<20)
+	f, err := memory.Nameless(dir, 1<<20, 0)
 	if err != nil {
 		t.Skipf("the folder of temporary files is no disk's: %v", err)
 	}
-	release()
+	f.Close()
 	return ctranslate2.Options{CoarseBytes: 1, CopyDir: dir}
 }
 
@@ -61,27 +66,61 @@ func awaitCopies(t *testing.T, tr *ctranslate2.Translator) {
 // TestCopiesChangeNothing translates with and without copies of weights, for one and for
 // several rows at once, before and after they are there: the results must be the same.
 func TestCopiesChangeNothing(t *testing.T) {
+	opts := withCopies(t)
+	reported := make(chan int, 1)
+	opts.OnCopied = func(bytes int, _ time.Duration, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		reported <- bytes
+	}
 	dir := wide(t)
-	plain, copied := openWide(t, dir, ctranslate2.Options{CoarseBytes: -1}), openWide(t, dir, withCopies(t))
+	plain, copied := openWide(t, dir, ctranslate2.Options{CoarseBytes: -1}), openWide(t, dir, opts)
 	whole := plain.StepBytes(1, true)
 	for _, when := range []string{"while they are made", "then"} {
 		for _, o := range []struct{ sentences, beams int }{{1, 1}, {2, 1}, {4, 1}, {6, 1}, {1, 2}, {1, 4}, {3, 3}} {
-			want, got := translateWide(t, plain, o.sentences, o.beams), translateWide(t, copied, o.sentences, o.beams)
+			got, want := translateWide(t, copied, o.sentences, o.beams), translateWide(t, plain, o.sentences, o.beams)
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%s, %d sentences, beams of %d: %v, without copies %v", when, o.sentences, o.beams, got, want)
 			}
 		}
 		awaitCopies(t, copied)
 	}
-	if plain.SkippedBytes() != 0 {
-		t.Error("without copies weights are skipped")
-	}
-	if copied.StepBytes(1, true) == whole && copied.SkippedBytes() == 0 {
-		t.Skip("this machine's tier makes no copies")
+	if plain.SkippedBytes() != 0 || copied.SkippedBytes() == 0 {
+		t.Errorf("%d bytes of weights were skipped, and without copies %d", copied.SkippedBytes(), plain.SkippedBytes())
 	}
 	if got := copied.StepBytes(1, true); got > whole*3/4 {
 		t.Errorf("a step reads %d bytes, without copies %d", got, whole)
 	}
+	if bytes := <-reported; bytes < 8<<20 {
+		t.Errorf("%d bytes of copies are reported", bytes)
+	}
+}
+
+// TestIdleModelIsCopied opens a model and makes no request: its copies come all the same,
+// and go with it.
+func TestIdleModelIsCopied(t *testing.T) {
+	tr := openWide(t, wide(t), withCopies(t))
+	awaitCopies(t, tr)
+	if n := deletedMaps(t); n != 1 {
+		t.Errorf("%d files without a name are mapped", n)
+	}
+	if err := tr.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := deletedMaps(t); n != 0 {
+		t.Errorf("%d files without a name are mapped after Close", n)
+	}
+}
+
+// deletedMaps counts mapped files that have no name.
+func deletedMaps(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(string(text), "(deleted)")
 }
 
 func translateWide(t *testing.T, tr *ctranslate2.Translator, sentences, beams int) []ctranslate2.Result {
@@ -102,14 +141,19 @@ func translateWide(t *testing.T, tr *ctranslate2.Translator, sentences, beams in
 
 // TestNoCopies names folders where no copies can be: the model runs without.
 func TestNoCopies(t *testing.T) {
+	withCopies(t)
 	model, file := wide(t), filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{"", file, filepath.Join(file, "below")} {
 		t.Run(fmt.Sprintf("%q", dir), func(t *testing.T) {
-			tr := openWide(t, model, ctranslate2.Options{CoarseBytes: 1, CopyDir: dir})
+			told := false
+			tr := openWide(t, model, ctranslate2.Options{CoarseBytes: 1, CopyDir: dir, OnCopied: func(_ int, _ time.Duration, err error) { told = err != nil }})
 			awaitCopies(t, tr)
+			if told != (dir != "") {
+				t.Errorf("an error was reported: %t", told)
+			}
 			translateWide(t, tr, 1, 1)
 			if n := tr.SkippedBytes(); n != 0 {
 				t.Errorf("%d bytes were skipped", n)
@@ -118,7 +162,7 @@ func TestNoCopies(t *testing.T) {
 	}
 }
 
-// TestCloseWhileCopying closes translators whose copies have just begun.
+// TestCloseWhileCopying closes translators whose copies have just begun: these are given up.
 func TestCloseWhileCopying(t *testing.T) {
 	model, opts := wide(t), withCopies(t)
 	for range 2 {
@@ -127,6 +171,9 @@ func TestCloseWhileCopying(t *testing.T) {
 			t.Fatal(err)
 		}
 		awaitCopies(t, tr)
+	}
+	if n := deletedMaps(t); n != 0 {
+		t.Errorf("%d files without a name are mapped", n)
 	}
 	if left, err := os.ReadDir(opts.CopyDir); err != nil || len(left) > 0 {
 		t.Errorf("left in the folder: %v, %v", left, err)

@@ -121,6 +121,13 @@ func (e *engine) submit(j *job) error {
 	return nil
 }
 
+// signal wakes the engine if it waits.
+func (e *engine) signal() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.wake.Signal()
+}
+
 // wait returns when j is done or, as a cancelled job, has left the batch.
 func (e *engine) wait(ctx context.Context, j *job) error {
 	select {
@@ -154,10 +161,9 @@ func (e *engine) close() error {
 }
 
 // run is the engine's goroutine: each turn takes waiting sequences, encodes a
-// little, decodes one step and makes a piece of what copies are to be made.
+// little, decodes one step and takes its turn at copies.
 func (e *engine) run() {
 	defer close(e.exited)
-	defer e.copies.end()
 	for e.await() {
 		e.admit()
 		e.dropCancelled()

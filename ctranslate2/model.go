@@ -20,6 +20,7 @@ type model struct {
 	encoder        *encoder
 	decoder        *decoder
 	computeType    DataType
+	size           int64 // of model.bin
 	unmap          func() error
 }
 
@@ -71,7 +72,7 @@ func buildModel(fsys fs.FS, data []byte, computeType string, e *kernels.Executor
 	if err := config.check(); err != nil {
 		return nil, err
 	}
-	m := &model{config: config, computeType: compute}
+	m := &model{config: config, computeType: compute, size: int64(len(data))}
 	parsed := make(chan error)
 	go func() {
 		var err error

@@ -8,44 +8,48 @@ import (
 )
 
 // addCoarse makes the coarse copy of the output layer in memory of the process's own,
-// if it takes at most limit bytes (as Options.CoarseBytes says).
-func (c *decoder) addCoarse(e *kernels.Executor, limit int) {
+// if it takes at most limit bytes (as Options.CoarseBytes says). It reports whether there
+// could be one, but for that limit.
+func (c *decoder) addCoarse(e *kernels.Executor, limit int) (tooLarge bool) {
 	w := c.projection
 	if limit < 0 || limit == 0 && w.bytes() < coarsePays {
-		return
+		return false
 	}
 	if limit == 0 {
 		limit = defaultCoarseBytes
 	}
-	n := kernels.CoarseBytes(w.n, w.k)
-	if n == 0 || n > limit {
-		return
+	levels := kernels.LevelBytes(w.n, w.k)
+	n := levels + kernels.BoundBytes(w.n)
+	if levels == 0 || n > limit {
+		return levels > 0
 	}
 	copied, err := memory.Reserve(n)
 	if err != nil {
-		return // without it decoding is slower, not different
+		return false // without it decoding is slower, not different
 	}
 	memory.AdviseHuge(copied, true)
 	c.coarseMemory = copied
-	if coarse := w.coarse(copied); e.Coarsen(coarse, 0, coarse.Panels()) {
-		c.useCoarse(coarse, n)
-		return
+	if coarse := w.coarse(copied[levels:]); e.Coarsen(coarse, 0, coarse.Panels(), copied) {
+		c.useCoarse(coarse, copied[:levels])
+		return false
 	}
 	_ = c.freeCoarse()
+	return false
 }
 
-// coarse returns the coarse copy of d, which is to be filled, in memory of its size.
-func (d *dense) coarse(memory []byte) *kernels.CoarseWeights {
+// coarse returns the coarse copy of d, which is to be made, with memory for its bounds.
+func (d *dense) coarse(bounds []byte) *kernels.CoarseWeights {
 	if d.s8 != nil {
-		return kernels.NewCoarseS8(d.s8, d.bias, memory)
+		return kernels.NewCoarseS8(d.s8, d.bias, bounds)
 	}
-	return kernels.NewCoarseF32(d.f32, d.bias, memory)
+	return kernels.NewCoarseF32(d.f32, d.bias, bounds)
 }
 
-// useCoarse lets the next steps read the coarse copy, of n bytes.
-func (c *decoder) useCoarse(coarse *kernels.CoarseWeights, n int) {
+// useCoarse lets the next steps read the coarse copy.
+func (c *decoder) useCoarse(coarse *kernels.CoarseWeights, levels []byte) {
+	coarse.UseLevels(levels)
 	c.coarse = coarse
-	c.coarseBytes.Store(int64(n))
+	c.coarseBytes.Store(int64(len(levels) + kernels.BoundBytes(c.projection.n)))
 }
 
 func (c *decoder) freeCoarse() error {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"time"
 
 	"github.com/sematech/sema/ctranslate2/kernels"
 )
@@ -30,9 +31,12 @@ type Options struct {
 	// CopyDir is a folder on a disk for copies of weights that would take too much
 	// private memory: a larger output layer's coarse copy, and transposed weights,
 	// which spare steps with few rows what they would multiply by zeros. They are made
-	// while the model runs already, in files without a name, and change no result.
-	// Empty: none.
+	// while the model runs already, in a file without a name, if as much as the model
+	// stays free there, and change no result. Empty: none.
 	CopyDir string
+	// OnCopied, if set, is told how many bytes of copies are used from then on and how
+	// long they took, or why there are none.
+	OnCopied func(bytes int, took time.Duration, err error)
 }
 
 const (
@@ -99,8 +103,8 @@ func open(opts Options, load func(*kernels.Executor) (*model, error)) (*Translat
 		exec.Close()
 		return nil, errors.Join(err, m.unmap())
 	}
-	m.decoder.addCoarse(exec, opts.CoarseBytes)
-	e.copies = newCopies(m.decoder, opts.CopyDir, opts.CoarseBytes >= 0)
+	e.copies = newCopies(m.decoder, m.decoder.addCoarse(exec, opts.CoarseBytes))
+	e.copies.start(opts.CopyDir, m.size, e.signal, opts.OnCopied)
 	go e.run()
 	return &Translator{m, e}, nil
 }
@@ -111,7 +115,7 @@ func (t *Translator) Close() error {
 	if err := t.engine.close(); err != nil {
 		return err
 	}
-	return errors.Join(t.model.decoder.freeCoarse(), t.engine.copies.free(), t.model.unmap())
+	return errors.Join(t.model.decoder.freeCoarse(), t.engine.copies.close(), t.model.unmap())
 }
 
 // SourceVocabulary returns the vocabulary of sources, TargetVocabulary the one

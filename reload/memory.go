@@ -9,6 +9,9 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"github.com/sematech/sema/translate"
 )
@@ -62,13 +65,26 @@ func (a *attempt) need(g *generation) int64 {
 	return need
 }
 
-// pipeline is how g is opened: without copies of weights on the disk, which take a fourth
-// of its size in the page cache, where these would push out the weights themselves. What
-// serves may have as many.
+// pipeline is how g is opened. Copies of weights on the disk, as a rule a fourth of its
+// size or less, lie in the page cache: there are none where they would push out the weights
+// themselves, and what serves may have as many. Nor are there any for a dry run.
 func (a *attempt) pipeline(g *generation) translate.Options {
 	o := a.c.opts.Pipeline
+	if o.Runtime.CopyDir == "" || a.request.DryRun {
+		o.Runtime.CopyDir = ""
+		return o
+	}
+	log := a.log()
+	o.Runtime.OnCopied = func(bytes int, took time.Duration, err error) {
+		if err != nil {
+			log.WithError(err).Warn("weights_not_copied")
+			return
+		}
+		log.WithFields(logrus.Fields{"bytes": bytes, "seconds": took.Seconds()}).Info("weights_copied")
+	}
 	if free, known := a.c.opts.FreeMemory(); known && free < a.need(g)+g.size()/2 {
 		o.Runtime.CopyDir = ""
+		log.WithField("free_bytes", free).Info("weights_not_copied")
 	}
 	return o
 }

@@ -71,17 +71,17 @@ const (
 	coarseDepth = 4096
 )
 
-// CoarseBytes returns how much memory the coarse copy of n rows of k weights needs:
-// 0 where the tier in use has no coarse weights, or not of this shape.
-func CoarseBytes(n, k int) int {
+// LevelBytes returns how many bytes the levels of a coarse copy of n rows of k weights
+// are: 0 where the tier in use has no coarse weights, or not of this shape.
+func LevelBytes(n, k int) int {
 	if active.s8.coarse == nil || n == 0 || k == 0 || k > coarseDepth {
 		return 0
 	}
-	return levelBytes(n, coarseDepthOf(k)) + 8*n
+	return coarsePanels(n) * coarsePanelBytes(coarseDepthOf(k))
 }
 
-// levelBytes is the size of all panels of n rows.
-func levelBytes(n, depth int) int { return coarsePanels(n) * coarsePanelBytes(depth) }
+// BoundBytes returns how many bytes of bounds there are besides.
+func BoundBytes(n int) int { return 8 * n }
 
 // coarsePanelBytes is the size of a panel: levels, and behind them 32 sums that
 // pairs of them need.
@@ -99,37 +99,39 @@ func boundable(scale float32) bool { return scale > 1e-12 && scale < 1e12 }
 
 func unboundable(scale float32) bool { return !boundable(scale) }
 
-// NewCoarseS8 returns the coarse copy of w, whose products get a bias or nil, in memory
-// of CoarseBytes, aligned to 64: Coarsen must fill all of it before its use.
-func NewCoarseS8(w *S8Weights, bias []float32, memory []byte) *CoarseWeights {
-	return newCoarse(&CoarseWeights{s8: w, n: w.N, k: w.K, bias: bias}, memory)
+// NewCoarseS8 returns the coarse copy of w, whose products get a bias or nil. Coarsen must
+// make all of it, and UseLevels follow, before its use. bounds is memory of BoundBytes.
+func NewCoarseS8(w *S8Weights, bias []float32, bounds []byte) *CoarseWeights {
+	return newCoarse(&CoarseWeights{s8: w, n: w.N, k: w.K, bias: bias}, floats(bounds))
 }
 
 // NewCoarseF32 is NewCoarseS8 for float32 weights.
-func NewCoarseF32(w *F32Weights, bias []float32, memory []byte) *CoarseWeights {
-	return newCoarse(&CoarseWeights{f32: w, n: w.N, k: w.K, bias: bias}, memory)
+func NewCoarseF32(w *F32Weights, bias []float32, bounds []byte) *CoarseWeights {
+	return newCoarse(&CoarseWeights{f32: w, n: w.N, k: w.K, bias: bias}, floats(bounds))
 }
 
-func newCoarse(c *CoarseWeights, memory []byte) *CoarseWeights {
+func newCoarse(c *CoarseWeights, bounds []float32) *CoarseWeights {
 	c.depth = coarseDepthOf(c.k)
-	levels := levelBytes(c.n, c.depth)
-	rest := floats(memory[levels : levels+8*c.n])
-	c.levels, c.factor, c.radius = memory[:levels], rest[:c.n], rest[c.n:]
+	c.factor, c.radius = bounds[:c.n], bounds[c.n:2*c.n]
 	return c
 }
 
-// Panels is how many panels c has.
-func (c *CoarseWeights) Panels() int { return coarsePanels(c.n) }
+// UseLevels gives c its levels, LevelBytes of them, aligned to 64.
+func (c *CoarseWeights) UseLevels(levels []byte) { c.levels = levels }
 
-// Coarsen fills panels i..j of c. It reports false if the numbers are not fit for bounds,
-// as a damaged model's: then c can't be used.
-func (e *Executor) Coarsen(c *CoarseWeights, i, j int) bool {
+// Panels is how many panels c has, PanelBytes how many bytes one of levels takes.
+func (c *CoarseWeights) Panels() int     { return coarsePanels(c.n) }
+func (c *CoarseWeights) PanelBytes() int { return coarsePanelBytes(c.depth) }
+
+// Coarsen makes panels i..j of c and writes their levels to dst. It reports false if the
+// numbers are not fit for bounds, as a damaged model's: then c can't be used.
+func (e *Executor) Coarsen(c *CoarseWeights, i, j int, dst []byte) bool {
 	for _, b := range c.biases(i, j) {
 		if !(math.Abs(float64(b)) < 1e15) {
 			return false
 		}
 	}
-	t := &coarsenTask{e: e, c: c, first: i, longest: make([]float64, e.threads)}
+	t := &coarsenTask{e: e, c: c, dst: dst, first: i, longest: make([]float64, e.threads)}
 	if e.Parallel(j-i, t); t.unfit.Load() {
 		return false
 	}
@@ -148,6 +150,7 @@ func (c *CoarseWeights) biases(i, j int) []float32 {
 type coarsenTask struct {
 	e       *Executor
 	c       *CoarseWeights
+	dst     []byte
 	first   int       // panel
 	longest []float64 // by thread
 	unfit   atomic.Bool
@@ -156,13 +159,14 @@ type coarsenTask struct {
 // Do makes panel i of those that are asked for.
 func (t *coarsenTask) Do(thread, i int) {
 	c := t.c
+	dst := t.dst[i*c.PanelBytes():][:c.PanelBytes()]
 	i += t.first
 	n0, n1 := i*coarseColumns, min((i+1)*coarseColumns, c.n)
 	scratch := t.e.Scratch(thread, 3*coarseColumns*c.depth)
 	var rows [coarseColumns]coarseRow
 	var grids [coarseColumns]coarseGrid
 	bytes := c.rows(rows[:n1-n0], n0, scratch)
-	active.s8.coarse.pack(c.panel(i), bytes, c.depth, scratch[coarseColumns*c.depth:], grids[:n1-n0])
+	active.s8.coarse.pack(dst, bytes, c.depth, scratch[coarseColumns*c.depth:], grids[:n1-n0])
 	for j, r := range rows[:n1-n0] {
 		if !r.fit {
 			t.unfit.Store(true)

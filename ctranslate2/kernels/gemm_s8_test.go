@@ -382,7 +382,7 @@ func TestProductsAllocateNothing(t *testing.T) {
 		e.Compensate(w)
 		var c *CoarseWeights
 		if active.s8.coarse != nil {
-			c = filled(e, NewCoarseS8(w, nil, plain(CoarseBytes(n, k))))
+			c = made(e, NewCoarseS8(w, nil, plain(BoundBytes(n))), plain)
 		}
 		for _, m := range []int{1, 4, 5, 16, 33} {
 			var x []float32

@@ -19,10 +19,10 @@ const (
 // screenChunk is how many columns a thread screens at a time. Where more than
 // chunkDoubt of them may be the largest, the likeliest is computed. More than chunkMost
 // of them are not set aside: the chunk is screened again once more is known, for
-// the price of chunkPrice columns. (Half a chunk is a few
-// microseconds' work to set aside, and most of it is dropped once the best is known; to
-// screen it again takes seventy.) Above screenMost columns in all it does not
-// pay, of float32 weights above four times as many: the layer takes as much longer.
+// the price of chunkPrice columns. (Half a chunk is a few microseconds' work to set
+// aside, and most of it is dropped once the best is known; to screen it again takes
+// seventy.) Above screenMost columns in all it does not pay, of float32 weights above
+// four times as many: the layer takes as much longer.
 const (
 	screenChunk = 2048
 	chunkDoubt  = 256

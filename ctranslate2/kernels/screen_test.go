@@ -61,18 +61,19 @@ func (w *screened) guard(t *testing.T) {
 func (w *screened) coarsen(e *Executor, bias []float32, memory func(n int) []byte) *CoarseWeights {
 	if w.s8 != nil {
 		e.Compensate(w.s8)
-		return filled(e, NewCoarseS8(w.s8, bias, memory(CoarseBytes(w.s8.N, w.s8.K))))
+		return made(e, NewCoarseS8(w.s8, bias, memory(BoundBytes(w.s8.N))), memory)
 	}
-	return filled(e, NewCoarseF32(w.f32, bias, memory(CoarseBytes(w.f32.N, w.f32.K))))
+	return made(e, NewCoarseF32(w.f32, bias, memory(BoundBytes(w.f32.N))), memory)
 }
 
-// filled returns c, made in two parts, or nil if its numbers are not fit for bounds.
-func filled(e *Executor, c *CoarseWeights) *CoarseWeights {
-	half := c.Panels() / 3
-	if e.Coarsen(c, 0, half) && e.Coarsen(c, half, c.Panels()) {
-		return c
+// made makes c, in two parts, or returns nil if its numbers are not fit for bounds.
+func made(e *Executor, c *CoarseWeights, memory func(n int) []byte) *CoarseWeights {
+	levels, half := memory(LevelBytes(c.n, c.k)), c.Panels()/3
+	if !e.Coarsen(c, 0, half, levels) || !e.Coarsen(c, half, c.Panels(), levels[half*c.PanelBytes():]) {
+		return nil
 	}
-	return nil
+	c.UseLevels(levels)
+	return c
 }
 
 // plain is memory for coarsen.
@@ -326,7 +327,7 @@ func TestCoarsenRefuses(t *testing.T) {
 		for _, c := range []struct{ weight, bias float32 }{{inf, 0}, {-inf, 0}, {nan, 0}, {1e15, 0}, {1e-14, 0}, {1, inf}, {1, nan}, {1, 1e16}} {
 			x, bias := make([]float32, 40*33), make([]float32, 40)
 			x[40*33-1], bias[39] = c.weight, c.bias
-			if filled(e, NewCoarseF32(&F32Weights{N: 40, K: 33, Data: x}, bias, make([]byte, CoarseBytes(40, 33)))) != nil {
+			if made(e, NewCoarseF32(&F32Weights{N: 40, K: 33, Data: x}, bias, plain(BoundBytes(40))), plain) != nil {
 				t.Errorf("weight %v and bias %v are taken", c.weight, c.bias)
 			}
 		}
@@ -369,11 +370,11 @@ func TestLeftOutColumnsHideNone(t *testing.T) {
 		for j := 1; j < k; j += 2 {
 			w.Data[j] = -9
 		}
-		for i := range 400 { // too many to set aside
+		for i := range chunkMost + 376 { // too many to set aside
 			set(screenChunk+32+i, 1, 1e-3)
 		}
 		set(screenChunk, 120, 1e-10)
-		set(screenChunk+800, 127, 1.1e-12) // left out
+		set(screenChunk+1800, 127, 1.1e-12) // left out
 		set(2*screenChunk+5, 110, 1e-10)
 		e := NewExecutor(1)
 		defer e.Close()
@@ -383,7 +384,7 @@ func TestLeftOutColumnsHideNone(t *testing.T) {
 		for j := range x {
 			x[j] = 0.9e12 * 127
 		}
-		rows, best, skip := screenRows(t, e, x, 1, k), make([]Candidate, 1), []int32{screenChunk + 800}
+		rows, best, skip := screenRows(t, e, x, 1, k), make([]Candidate, 1), []int32{screenChunk + 1800}
 		y := screened.linear(e, rows, n, nil)
 		if !e.LinearArgMax(best, rows, c, [][]int32{skip}) {
 			t.Fatal("refused")
@@ -398,7 +399,7 @@ func TestLeftOutColumnsHideNone(t *testing.T) {
 // many columns may be the largest to set them aside one by one.
 func TestNarrowChunkSetAside(t *testing.T) {
 	withForms(t, func(t *testing.T, form func(*S8Weights) *screened) {
-		const n, k = screenChunk + 300, 512
+		const n, k = screenChunk + chunkMost + 276, 512
 		w := trained(newRand(), n, k, 0)
 		x := towards(newRand(), w, n-1, 1)
 		for i := screenChunk; i < n-1; i++ { // all the same
@@ -418,6 +419,9 @@ func TestNarrowChunkSetAside(t *testing.T) {
 				if want := argMax(y, nil); best[r] != want || want.Index < screenChunk {
 					t.Errorf("row %d of %d: %v, want %v", r, m, best[r], want)
 				}
+			}
+			if !slices.ContainsFunc(e.screen.found, func(f found) bool { return len(f.chunks) > 0 }) {
+				t.Error("no chunk was screened again")
 			}
 		}
 	})
@@ -484,14 +488,20 @@ func BenchmarkLinearArgMax(b *testing.B) {
 	defer e.Close()
 	w := trained(newRand(), n, k, 0)
 	for name, form := range forms {
-		screened, memory := form(w), make([]byte, CoarseBytes(n, k))
+		screened, room := form(w), map[int][]byte{}
+		memory := func(n int) []byte { // the same each time
+			if room[n] == nil {
+				room[n] = make([]byte, n)
+			}
+			return room[n]
+		}
 		if w.Comp == nil {
 			e.Compensate(w)
 		}
 		var c *CoarseWeights
 		b.Run(name+"/Coarsen", func(b *testing.B) {
 			for b.Loop() {
-				c = screened.coarsen(e, nil, func(int) []byte { return memory })
+				c = screened.coarsen(e, nil, memory)
 			}
 		})
 		for _, m := range []int{1, 4, 8, 16} {
@@ -509,4 +519,32 @@ func BenchmarkLinearArgMax(b *testing.B) {
 			})
 		}
 	}
+}
+
+// TestReaching lists columns whose bounds reach a floor, in memory of just the room that
+// is asked for.
+func TestReaching(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	withCoarse(t, func(t *testing.T) {
+		r := newRand()
+		for n := range 70 {
+			upper := fenced[float32](t, n)
+			for i := range upper {
+				upper[i] = []float32{float32(r.IntN(5)), float32(r.NormFloat64()), nan, inf, -inf, 2}[r.IntN(6)]
+			}
+			for _, floor := range []float32{-inf, -1, 0, 2, 1e9, inf} {
+				dst := fenced[bounded](t, n+16)
+				var want []bounded
+				for i, u := range upper {
+					if u >= floor && u > -inf {
+						want = append(want, bounded{int32(100 + i), u})
+					}
+				}
+				got := slices.DeleteFunc(dst[:active.s8.coarse.reaching(dst, upper, 100, floor)], func(b bounded) bool { return b.upper == -inf })
+				if !slices.Equal(got, want) {
+					t.Fatalf("%d bounds, floor %v: %v, want %v of %v", n, floor, got, want, upper)
+				}
+			}
+		}
+	})
 }

@@ -73,21 +73,18 @@ func testSparse(t *testing.T, e *Executor, r *rand.Rand, p product, zeros float6
 			t.Fatalf("[%d][%d] is %v, want %v", i/p.n, i%p.n, got, want)
 		}
 	}
-	used := 0
+	nonzeros := 0
 	for k := range p.k {
-		for i := range p.m {
-			if q.Data[i*q.Stride+k] != 128 {
-				used++
-				break
-			}
+		if used(&q, k) {
+			nonzeros++
 		}
 	}
 	want := int64(0)
-	if p.m <= active.s8.sparse.rows && used <= p.k/8*sparseMost {
-		want = int64((p.k - used) * p.n)
+	if p.m <= active.s8.sparse.rows && nonzeros <= p.k/8*sparseMost {
+		want = int64((p.k - nonzeros) * p.n)
 	}
 	if got := e.SkippedBytes() - skipped; got != want {
-		t.Errorf("%d bytes were skipped, not %d: %d of %d inputs are no zeros", got, want, used, p.k)
+		t.Errorf("%d bytes were skipped, not %d: %d of %d inputs are no zeros", got, want, nonzeros, p.k)
 	}
 }
 
@@ -120,6 +117,57 @@ func TestSparseNegative(t *testing.T) {
 			t.Error("weights were skipped")
 		}
 	})
+}
+
+// TestInputLists lists inputs in memory of just the room that is asked for.
+func TestInputLists(t *testing.T) {
+	everyISA(t, func(t *testing.T) {
+		kernels := active.s8.sparse
+		if kernels == nil {
+			t.Skip("this tier multiplies by no transposed weights")
+		}
+		r := rand.New(rand.NewPCG(11, 12))
+		for m := 1; m <= kernels.rows; m++ {
+			for i, k := range []int{64, 128, 4096} {
+				var q QuantizedRows
+				q.Resize(m, k)
+				zeros := []float64{0, 0.5, 0.95, 1}
+				for row := range m {
+					q.Set(row, sparse(r, 1, k, zeros[(i+row)%4]), false)
+				}
+				l := inputList{places: fenced[int32](t, k+16), values: fenced[uint8](t, m*(k+16)), stride: k + 16, rows: m}
+				count, negative := kernels.list(&l, q, 64)
+				n := 0
+				for k := range q.K {
+					if used(&q, k) {
+						if l.places[n] != int32(64*k) {
+							t.Fatalf("%d rows of %d: place %d is %d, want %d", m, q.K, n, l.places[n], 64*k)
+						}
+						for row := range m {
+							if got, want := l.values[row*l.stride+n], q.Data[row*q.Stride+k]-128; got != want {
+								t.Fatalf("%d rows of %d: value %d of row %d is %d, want %d", m, q.K, n, row, got, want)
+							}
+						}
+						n++
+					}
+				}
+				if count != n || negative {
+					t.Errorf("%d rows of %d: %d inputs, want %d; negative: %t", m, q.K, count, n, negative)
+				}
+				q.Free()
+			}
+		}
+	})
+}
+
+// used reports whether input k is no zero in some row.
+func used(q *QuantizedRows, k int) bool {
+	for row := range q.Rows {
+		if q.Data[row*q.Stride+k] != 128 {
+			return true
+		}
+	}
+	return false
 }
 
 // TestTransposedShapes wants no copy of weights of other shapes than it is made for.

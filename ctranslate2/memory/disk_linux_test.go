@@ -1,77 +1,73 @@
-package memory_test
+package memory
 
 import (
 	"bytes"
 	"os"
 	"testing"
-	"unsafe"
 
-	"github.com/sematech/sema/ctranslate2/memory"
+	"golang.org/x/sys/unix"
 )
 
-// TestOnDisk writes memory of a file: it reads back, starts where a huge page could, is
-// not the process's own, and leaves no name behind.
-func TestOnDisk(t *testing.T) {
+// TestNameless makes files in both ways: their room is taken, they can be written and
+// mapped, and they leave no name behind.
+func TestNameless(t *testing.T) {
 	const size = 4<<20 + 5
 	dir := t.TempDir()
-	b, release, err := memory.OnDisk(dir, size)
-	if err != nil {
+	if f, err := Nameless(dir, 1, 0); err != nil {
 		t.Skipf("the folder of temporary files is no disk's: %v", err)
+	} else {
+		f.Close()
 	}
-	if len(b) != size || uintptr(unsafe.Pointer(&b[0]))%memory.HugePage != 0 {
-		t.Errorf("%d bytes at %p", len(b), &b[0])
-	}
-	if !bytes.Equal(b, make([]byte, size)) {
-		t.Error("not all bytes are zero")
-	}
-	before := anonymous(t)
-	for i := range b {
-		b[i] = byte(i)
-	}
-	for i := range b {
-		if b[i] != byte(i) {
-			t.Fatalf("byte %d is %d", i, b[i])
+	for name, open := range map[string]func(string) (*os.File, error){"nameless": nameless, "unnamed": unnamed} {
+		f, err := open(dir)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
 		}
-	}
-	if grown := anonymous(t) - before; grown > size/2 {
-		t.Errorf("%d bytes are the process's own", grown)
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("left in the folder: %v, %v", left, err)
-	}
-	for range 2 {
-		if err := release(); err != nil {
+		defer f.Close()
+		if err := takeRoom(f, size, 0); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var stat unix.Stat_t
+		if err := unix.Fstat(int(f.Fd()), &stat); err != nil || stat.Size != size || stat.Blocks*512 < size {
+			t.Errorf("%s: %d bytes, %d blocks taken, %v", name, stat.Size, stat.Blocks, err)
+		}
+		want := bytes.Repeat([]byte("weights"), size/7)
+		if _, err := f.WriteAt(want, 0); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		got, unmap, err := Map(f, size)
+		if err != nil || !bytes.Equal(got[:len(want)], want) {
+			t.Errorf("%s: others are mapped, %v", name, err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: left in the folder: %v, %v", name, left, err)
+		}
+		if err := unmap(); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-// anonymous returns how many bytes in memory are the process's own.
-func anonymous(t *testing.T) int {
-	t.Helper()
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
+// TestNamelessRefuses names folders that can't be written, are in memory or have no room.
+func TestNamelessRefuses(t *testing.T) {
+	dir := t.TempDir()
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := bytes.Cut(text, []byte("RssAnon:"))
-	kib := 0
-	for _, c := range bytes.TrimSpace(rest) {
-		if c < '0' || c > '9' {
-			break
-		}
-		kib = 10*kib + int(c-'0')
+	free := int64(fs.Bavail) * int64(fs.Frsize)
+	type file struct {
+		dir      string
+		n, leave int64
 	}
-	return kib << 10
-}
-
-func TestOnDiskRefuses(t *testing.T) {
-	folders := map[string]int{"/proc": 1 << 20, t.TempDir(): 1 << 60, t.TempDir() + "/none": 1}
+	refused := []file{{"/proc", 1 << 20, 0}, {dir, 1 << 60, 0}, {dir, 1 << 20, free}, {dir + "/none", 1, 0}}
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		folders["/dev/shm"] = 1 << 20
+		refused = append(refused, file{"/dev/shm", 1 << 20, 0})
 	}
-	for dir, size := range folders {
-		if _, _, err := memory.OnDisk(dir, size); err == nil {
-			t.Errorf("%d bytes in %s", size, dir)
+	for _, r := range refused {
+		if f, err := Nameless(r.dir, r.n, r.leave); err == nil {
+			f.Close()
+			t.Errorf("%+v", r)
 		}
 	}
 }

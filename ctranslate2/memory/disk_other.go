@@ -2,9 +2,10 @@
 
 package memory
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
-// OnDisk fails: only on Linux is memory of a file without a name made.
-func OnDisk(string, int) ([]byte, func() error, error) {
-	return nil, nil, errors.ErrUnsupported
-}
+// Nameless fails: only on Linux are files without a name made.
+func Nameless(string, int64, int64) (*os.File, error) { return nil, errors.ErrUnsupported }

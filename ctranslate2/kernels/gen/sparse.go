@@ -16,10 +16,10 @@ const (
 	sparseGroup = 8
 )
 
-// nonzerosS8 generates the list of the inputs, of 16·n, that are no zeros in any of mr
-// rows of shifted bytes: where each one's weights lie in at, of which first has the
-// first 16 and the next ones are step farther, and its values in v. Both have room for 16 more than are listed. It returns how many, and
-// whether any value is negative.
+// nonzerosS8 generates the list of the inputs, of 16·n, that are not zeros in all of mr
+// rows of shifted bytes: where each one's weights lie in at, of which first has the first
+// 16 and the next ones are step farther, and its values in v. Both have room for 16 more
+// than are listed. It returns how many, and whether any value is negative.
 func nonzerosS8(mr int) {
 	name := fmt.Sprintf("nonzerosS8_%d", mr)
 	TEXT(name, NOSPLIT, "func(a *uint8, lda int, n int, first *int32, step int, at *int32, v *uint8, ldv int) (count int, negative bool)")
@@ -27,7 +27,7 @@ func nonzerosS8(mr int) {
 	as, vs := newRows(gp("a"), gp("lda"), mr), newRows(gp("v"), gp("ldv"), mr)
 	list, n, count := gp("at"), gp("n"), gp("n")
 	SHLQ(imm(4), count) // less what is left out
-	place, next, zero, any := ZMM(), ZMM(), constant(128), zeros(1)[0]
+	place, next, shift, all := ZMM(), ZMM(), constant(128), zeros(1)[0]
 	VMOVDQU32(mem{Base: gp("first")}, place)
 	VPBROADCASTD(gp("step").As32(), next)
 	Label(name + "_loop")
@@ -36,8 +36,8 @@ func nonzerosS8(mr int) {
 	for i := range mr {
 		x[i] = ZMM()
 		VPMOVZXBD(as.row(i), x[i])
-		VPSUBD(zero, x[i], x[i])
-		VPORD(x[i], any, any)
+		VPSUBD(shift, x[i], x[i])
+		VPORD(x[i], all, all)
 		k := K()
 		VPTESTMD(x[i], x[i], k)
 		if i == 0 {
@@ -65,7 +65,7 @@ func nonzerosS8(mr int) {
 	DECQ(n)
 	JNZ(label(name + "_loop"))
 	signs, negative := K(), GP32()
-	VPMOVD2M(any, signs)
+	VPMOVD2M(all, signs)
 	KMOVW(signs, negative)
 	TESTL(negative, negative)
 	SETNE(negative.As8())
