@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sematech/sema/config"
 	"github.com/sematech/sema/ctranslate2/kernels"
+	"github.com/sematech/sema/hub"
 )
 
 // sema runs a command and returns its exit status and what it wrote.
@@ -203,6 +205,18 @@ func TestKernelTierIsObeyed(t *testing.T) {
 			if status, _, errs := sema(t, "Hello", args...); status != 0 || kernels.Active() != want {
 				t.Errorf("%q: status %d, %v kernels, want %v; %s", args, status, kernels.Active(), want, errs)
 			}
+		}
+	}
+}
+
+// TestWeightCopies: what serves is opened with copies of weights, in the folder for copies, unless WEIGHT_COPIES is false.
+func TestWeightCopies(t *testing.T) {
+	access := hub.Options{CacheDir: "/cache/hub"}
+	for want, cfg := range map[string]config.Config{
+		"/cache/sema": {WeightCopies: true}, "/else": {WeightCopies: true, ModelCopyDir: "/else"}, "": {ModelCopyDir: "/else"},
+	} {
+		if got := servedOptions(cfg, access).Runtime.CopyDir; filepath.ToSlash(got) != want {
+			t.Errorf("%+v: copies go to %q, not %q", cfg, got, want)
 		}
 	}
 }

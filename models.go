@@ -29,13 +29,9 @@ type store = modelstore.Store[*reload.Models]
 func newController(cfg config.Config, golden reload.Golden, models *store, log *logrus.Logger, metrics *telemetry.Metrics) (*reload.Controller, error) {
 	access := hubOptions(cfg, os.Environ())
 	access.Logger = telemetry.Slog(log)
-	pipeline := pipelineOptions(cfg)
-	if cfg.WeightCopies {
-		pipeline.Runtime.CopyDir = copyDir(cfg, access)
-	}
 	o := reload.Options{
 		Store: models, Repo: cfg.ModelRepo, Revision: cfg.ModelRevision, Dir: cfg.ModelDir, PrivateDir: copyDir(cfg, access),
-		Hub: &access, Pipeline: pipeline,
+		Hub: &access, Pipeline: servedOptions(cfg, access),
 		Poll: cfg.ReloadPollInterval, Replace: cfg.ReloadMode == "replace", KeepRevisions: cfg.KeepRevisions, DrainTimeout: cfg.DrainTimeout,
 		Canary: reload.Canary{Off: !cfg.Canary, Latency: cfg.CanaryLatency, Golden: golden, MinChrF: float64(cfg.CanaryMinChrF)},
 		Log:    log, Metrics: metrics,
@@ -84,6 +80,15 @@ func hubOptions(cfg config.Config, environ []string) hub.Options {
 		Endpoint: cfg.HFEndpoint, Token: hub.Token(getenv), Offline: hub.Offline(getenv),
 		CacheDir: cmp.Or(cfg.ModelCacheDir, hub.CacheDir(getenv)),
 	}
+}
+
+// servedOptions are pipelineOptions for models that serve, and so long that copies of weights pay.
+func servedOptions(cfg config.Config, access hub.Options) translate.Options {
+	o := pipelineOptions(cfg)
+	if cfg.WeightCopies {
+		o.Runtime.CopyDir = copyDir(cfg, access)
+	}
+	return o
 }
 
 // copyDir is the folder for private copies of MODEL_DIR, and for copies of weights.
