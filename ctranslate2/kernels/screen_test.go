@@ -10,15 +10,7 @@ import (
 
 // withCoarse runs a test over the tiers that have coarse weights.
 func withCoarse(t *testing.T, f func(t *testing.T)) {
-	defer Use("")
-	for _, isa := range Available() {
-		if err := Use(isa.String()); err != nil {
-			t.Fatal(err)
-		}
-		if active.s8.coarse != nil {
-			t.Run(isa.String(), f)
-		}
-	}
+	withTiers(t, func(k *s8Kernels) bool { return k.coarse != nil }, f)
 }
 
 // screened are weights in one of the forms that have coarse copies.

@@ -9,20 +9,20 @@ import (
 	"github.com/sematech/sema/ctranslate2/memory"
 )
 
-// transposed gives w a transposed copy, made in some pieces; false where the tier has none.
-func transposed(t testing.TB, w *S8Weights) bool {
+// withSparse runs a test over the tiers that multiply by transposed weights.
+func withSparse(t *testing.T, f func(t *testing.T)) {
+	withTiers(t, func(k *s8Kernels) bool { return k.sparse != nil }, f)
+}
+
+// transposed gives w a transposed copy, made in some pieces.
+func transposed(t testing.TB, w *S8Weights) {
 	t.Helper()
-	n := w.TransposedBytes()
-	if n == 0 {
-		return false
-	}
-	dst := fenced[byte](t, n)
+	dst := fenced[byte](t, w.TransposedBytes())
 	for k := 0; k < w.K; k += 128 {
 		to := min(k+128, w.K)
 		w.Transpose(dst[k*w.N:to*w.N], k, to)
 	}
 	w.UseTransposed(dst)
-	return true
 }
 
 // sparse returns m rows of k numbers of which zeros, a part, are zero, as are blocks of them.
@@ -39,10 +39,7 @@ func sparse(r *rand.Rand, m, k int, zeros float64) []float32 {
 // TestSparse multiplies rows of which more or fewer values are zero by weights with a
 // transposed copy: the products are those by definition.
 func TestSparse(t *testing.T) {
-	everyISA(t, func(t *testing.T) {
-		if active.s8.sparse == nil {
-			t.Skip("this tier multiplies by no transposed weights")
-		}
+	withSparse(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 6))
 		for _, threads := range []int{1, 2, 3} {
 			e := NewExecutor(threads)
@@ -91,16 +88,14 @@ func testSparse(t *testing.T, e *Executor, r *rand.Rand, p product, zeros float6
 // TestSparseNegative multiplies rows with a negative value, which no rectifier leaves, the
 // usual way.
 func TestSparseNegative(t *testing.T) {
-	everyISA(t, func(t *testing.T) {
+	withSparse(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
 		e := NewExecutor(2)
 		defer e.Close()
 		p := product{2, 64, 512}
 		w := NewS8Weights(randomBytes(r, p.n*p.k), p.n, p.k, positive(r, p.n))
 		e.Compensate(w)
-		if !transposed(t, w) {
-			t.Skip("this tier multiplies by no transposed weights")
-		}
+		transposed(t, w)
 		x := sparse(r, p.m, p.k, 0.9)
 		x[700] = -1
 		var q QuantizedRows
@@ -121,11 +116,8 @@ func TestSparseNegative(t *testing.T) {
 
 // TestInputLists lists inputs in memory of just the room that is asked for.
 func TestInputLists(t *testing.T) {
-	everyISA(t, func(t *testing.T) {
+	withSparse(t, func(t *testing.T) {
 		kernels := active.s8.sparse
-		if kernels == nil {
-			t.Skip("this tier multiplies by no transposed weights")
-		}
 		r := rand.New(rand.NewPCG(11, 12))
 		for m := 1; m <= kernels.rows; m++ {
 			for i, k := range []int{64, 128, 4096} {

@@ -6,15 +6,13 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/sematech/sema/ctranslate2/kernels/gen/inputs"
 )
 
-const (
-	// mostSparseRows is how many rows sparse products have at most: what is zero in
-	// all of them is rare in more.
-	mostSparseRows = 4
-	// sparseGroup is how many inputs sparse products take at a time.
-	sparseGroup = 8
-)
+// mostSparseRows is how many rows sparse products have at most: what is zero in all of
+// them is rare in more.
+const mostSparseRows = 4
 
 // nonzerosS8 generates the list of the inputs, of 16·n, that are not zeros in all of mr
 // rows of shifted bytes: where each one's weights lie in at, of which first has the first
@@ -85,11 +83,11 @@ func sparseS8(mr int) {
 	list := gp("at")
 	Label(name + "_group")
 	values := broadcastGroup(mr)
-	weights := groupWeights(list)
+	weights := inputs.Weights(list)
 	c, column, w := gp("c"), GP64(), gp("w")
 	XORQ(column, column)
 	Label(name + "_line")
-	fetchGroup(list, w)
+	inputs.Fetch(list, w)
 	var sums [mostSparseRows][4]reg.VecVirtual
 	for i := range mr {
 		for q := range sums[i] {
@@ -115,7 +113,7 @@ func sparseS8(mr int) {
 	ADDQ(operand.I32(256*mr), c)
 	CMPQ(column, param("width"))
 	JLT(label(name + "_line"))
-	ADDQ(operand.I32(4*sparseGroup), list)
+	ADDQ(operand.I32(4*inputs.Group), list)
 	DECQ(param("groups"))
 	JNZ(label(name + "_group"))
 	VZEROUPPER()
@@ -132,27 +130,8 @@ func broadcastGroup(mr int) (values [mostSparseRows][2]reg.VecVirtual) {
 			VPBROADCASTD(at(vs.row(i), 4*half), values[i][half])
 		}
 	}
-	ADDQ(imm(sparseGroup), param("v"))
+	ADDQ(imm(inputs.Group), param("v"))
 	return values
-}
-
-// groupWeights returns where the weights of a group of inputs lie.
-func groupWeights(list reg.GPVirtual) (weights [sparseGroup]reg.GPVirtual) {
-	for j := range weights {
-		weights[j] = GP64()
-		MOVLQSX(mem{Base: list, Disp: 4 * j}, weights[j])
-		ADDQ(param("w"), weights[j])
-	}
-	return weights
-}
-
-// fetchGroup fetches a line of the weights of each input of the next group.
-func fetchGroup(list, w reg.GPVirtual) {
-	place := GP64()
-	for j := range sparseGroup {
-		MOVLQSX(mem{Base: list, Disp: 4 * (sparseGroup + j)}, place)
-		PREFETCHT0(mem{Base: w, Index: place, Scale: 1})
-	}
 }
 
 // interleave returns four lines of weights as quads of an input each, which the lanes

@@ -4,10 +4,9 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
-)
 
-// sparseGroup is how many inputs sparse takes at a time.
-const sparseGroup = 8
+	"github.com/sematech/sema/ctranslate2/kernels/gen/inputs"
+)
 
 // sparse generates c[j] += Σ v[i]·w[at[i] + j] for groups of eight inputs of a row, none
 // of them negative, and width columns of transposed weights, which are laid out as for the
@@ -29,12 +28,12 @@ func (t *instructions) sparse() {
 	for half := range 2 {
 		VPBROADCASTD(mem{Base: v, Disp: 4 * half}, y[values+half])
 	}
-	ADDQ(imm(sparseGroup), param("v"))
-	weights := groupWeights(list)
+	ADDQ(imm(inputs.Group), param("v"))
+	weights := inputs.Weights(list)
 	c, column, w := gp("c"), GP64(), gp("w")
 	XORQ(column, column)
 	Label(name + "_line")
-	fetchGroup(list, w)
+	inputs.Fetch(list, w)
 	for part := range 2 { // of a line
 		for q := range 4 {
 			VMOVDQU(mem{Base: c, Disp: 64*q + 32*part}, y[q])
@@ -53,7 +52,7 @@ func (t *instructions) sparse() {
 	spread(256, c)
 	CMPQ(column, param("width"))
 	JLT(label(name + "_line"))
-	spread(4*sparseGroup, list)
+	spread(4*inputs.Group, list)
 	DECQ(param("groups"))
 	JNZ(label(name + "_group"))
 	end()
@@ -69,25 +68,6 @@ func (t *instructions) multiplySparse(values, quads, acc, free, ones int) {
 	VPMADDUBSW(y[quads], y[values], y[free])
 	VPMADDWD(y[ones], y[free], y[free])
 	VPADDD(y[free], y[acc], y[acc])
-}
-
-// groupWeights returns where the weights of a group of inputs lie.
-func groupWeights(list reg.GPVirtual) (weights [sparseGroup]reg.GPVirtual) {
-	for j := range weights {
-		weights[j] = GP64()
-		MOVLQSX(mem{Base: list, Disp: 4 * j}, weights[j])
-		ADDQ(param("w"), weights[j])
-	}
-	return weights
-}
-
-// fetchGroup fetches a line of the weights of each input of the next group.
-func fetchGroup(list, w reg.GPVirtual) {
-	place := GP64()
-	for j := range sparseGroup {
-		MOVLQSX(mem{Base: list, Disp: 4 * (sparseGroup + j)}, place)
-		PREFETCHT0(mem{Base: w, Index: place, Scale: 1})
-	}
 }
 
 // interleave writes 32 bytes of the lines of four inputs to four registers, as quads of an

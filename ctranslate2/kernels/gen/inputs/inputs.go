@@ -1,0 +1,36 @@
+// Package inputs is what the generators of sparse products share: how these find the
+// weights of the inputs in a list.
+package inputs
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Group is how many inputs sparse products take at a time.
+const Group = 8
+
+// Weights returns where the weights of a group of inputs lie, which begins at list, behind
+// the parameter w.
+func Weights(list reg.GPVirtual) (weights [Group]reg.GPVirtual) {
+	w, err := Param("w").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	for j := range weights {
+		weights[j] = GP64()
+		MOVLQSX(operand.Mem{Base: list, Disp: 4 * j}, weights[j])
+		ADDQ(w.Addr, weights[j])
+	}
+	return weights
+}
+
+// Fetch fetches a line of the weights of each input of the next group, behind w.
+func Fetch(list, w reg.GPVirtual) {
+	place := GP64()
+	for j := range Group {
+		MOVLQSX(operand.Mem{Base: list, Disp: 4 * (Group + j)}, place)
+		PREFETCHT0(operand.Mem{Base: w, Index: place, Scale: 1})
+	}
+}
