@@ -28,7 +28,7 @@ type Executor struct {
 func NewExecutor(threads int) *Executor {
 	threads = max(threads, 1)
 	e := &Executor{threads: threads, pool: newPool(threads), scratch: make([]memory.Buffer, threads), packs: make([]memory.Buffer, threads)}
-	e.s8.shares = make(shares, threads)
+	e.s8.shares = newShares(threads)
 	return e
 }
 

@@ -166,44 +166,36 @@ func chunkColumns(n, k, m, threads int) int {
 // chunk is chunkColumns for w.
 func (w *S8Weights) chunk(m, threads int) int { return chunkColumns(w.N, w.K, m, threads) }
 
-// size is how many of the columns that are left of a share the next chunk has. The
-// last chunks are smaller and smaller, so that threads end together (Polychronopoulos
-// and Kuck, "Guided self-scheduling", 1987). Sparse products take a share whole.
+// size is how many of the units that are left of a share the next chunk has. The last
+// chunks are smaller and smaller, so that threads end together (Polychronopoulos and
+// Kuck, "Guided self-scheduling", 1987). Sparse products take a share whole.
 func (t *s8Task) size(left int) int {
-	if t.sparse {
-		return min(t.chunk, left)
+	most := t.chunk / t.unit
+	if !t.sparse {
+		most = min(most, max(left/2, 1))
 	}
-	half := max(left/(2*chunkUnit), 1) * chunkUnit
-	return min(t.chunk, half, left)
+	return min(most, left)
 }
 
 // Do computes the chunks of share i, and then those of others until none is left.
-// The next one of its own is taken before the present one is computed, so that its
-// weights can be fetched meanwhile.
 func (t *s8Task) Do(thread, i int) {
 	if t.a.Rows == 0 {
 		return
 	}
-	n0, n1 := t.shares.take(i, t.size)
-	for n0 >= 0 {
-		next, end := t.shares[i].take(t.size)
-		t.columns(thread, n0, n1, t.following(i, next))
-		if next < 0 {
-			next, end = t.shares.take(i, t.size)
-		}
-		n0, n1 = next, end
+	for n0, n1 := t.shares.take(i, t.size); n0 >= 0; n0, n1 = t.shares.take(i, t.size) {
+		t.columns(thread, n0, n1, t.following(i, n1))
 	}
 }
 
-// following is where the columns lie that are fetched while others are computed for
-// share i: from next on, or if that is less than 0 its first ones of the product
+// following is where the columns lie that are fetched while those up to n1 are computed
+// for share i: behind them, or if nothing is left of it its first ones of the product
 // that follows.
-func (t *s8Task) following(i, next int) uintptr {
+func (t *s8Task) following(i, n1 int) uintptr {
 	switch w := t.w.Next; {
-	case next >= 0:
-		return t.w.address(next)
+	case t.shares.has(i):
+		return t.w.address(n1)
 	case w != nil && w.N > 0:
-		return w.address(shareStart(i, t.e.threads, w.N, chunkUnit))
+		return w.address(t.shares.start(i, w.N, chunkUnit))
 	}
 	return t.w.address(0)
 }

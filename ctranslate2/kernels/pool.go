@@ -33,7 +33,7 @@ type worker struct {
 const spins = 4000
 
 func newPool(threads int) *pool {
-	p := &pool{pieces: make(shares, threads)}
+	p := &pool{pieces: newShares(threads)}
 	for i := 1; i < threads; i++ {
 		w := &worker{wake: make(chan struct{}, 1)}
 		p.workers = append(p.workers, w)

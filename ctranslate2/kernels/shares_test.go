@@ -11,7 +11,7 @@ import (
 // multiples of the unit, whatever the number of threads and pieces.
 func TestShares(t *testing.T) {
 	for _, threads := range []int{1, 2, 3, 8} {
-		s := make(shares, threads)
+		s := newShares(threads)
 		for _, n := range []int{0, 1, 5, 31, 32, 33, 64, 100, 1000} {
 			for _, unit := range []int{1, 32} {
 				taken := make([]atomic.Int32, n)
@@ -19,7 +19,7 @@ func TestShares(t *testing.T) {
 				var all sync.WaitGroup
 				for i := range threads {
 					all.Go(func() {
-						for from, to := s.take(i, one); from >= 0; from, to = s.take(i, func(left int) int { return min(unit, left) }) {
+						for from, to := s.take(i, one); from >= 0; from, to = s.take(i, func(left int) int { return max(left/2, 1) }) {
 							for ; from < to; from++ {
 								taken[from].Add(1)
 							}
@@ -40,19 +40,40 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// TestShareOfEachThread: who takes a piece the second time has taken it the first,
-// if all take their own.
+// TestShareOfEachThread: a thread takes its own pieces in their order, from where
+// start says, and then another's last.
 func TestShareOfEachThread(t *testing.T) {
 	for _, threads := range []int{1, 2, 3, 8} {
-		s := make(shares, threads)
+		s := newShares(threads)
 		for _, n := range []int{0, 1, 100, 256206} {
-			s.divide(n, 32)
 			next := 0
-			for i := range s {
-				if start := shareStart(i, threads, n, 32); int(s[i].next.Load()) != start || start != next || start%32 != 0 && start != n {
+			for i := range threads {
+				s.divide(n, 32)
+				start, end := s.start(i, n, 32), s.start(i+1, n, 32)
+				if start != next || start%32 != 0 && start != n {
 					t.Fatalf("share %d of %d of %d pieces begins at %d, the one before ends at %d", i, threads, n, start, next)
 				}
-				next = int(s[i].end)
+				for next = start; next < end; {
+					if !s.has(i) {
+						t.Fatalf("share %d of %d of %d pieces has none after %d of %d", i, threads, n, next, end)
+					}
+					from, to := s.take(i, one)
+					if from != next || to <= from || to > end {
+						t.Fatalf("share %d of %d of %d pieces: %d to %d after %d, before %d", i, threads, n, from, to, next, end)
+					}
+					next = to
+				}
+				if s.has(i) {
+					t.Fatalf("share %d of %d of %d pieces has more than %d", i, threads, n, end)
+				}
+				other := (i + 1) % threads
+				if from, to := s.take(i, one); s.start(other, n, 32) < s.start(other+1, n, 32) && other != i {
+					if last := s.start(other+1, n, 32); to != last || from != (last-1)/32*32 {
+						t.Fatalf("share %d of %d of %d pieces: then %d to %d, but the next share ends at %d", i, threads, n, from, to, last)
+					}
+				} else if threads == 1 && from >= 0 {
+					t.Fatalf("%d to %d after all %d pieces", from, to, n)
+				}
 			}
 			if next != n {
 				t.Fatalf("the shares of %d pieces end at %d", n, next)
