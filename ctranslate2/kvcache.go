@@ -5,6 +5,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"github.com/sematech/sema/ctranslate2/kernels"
 	"github.com/sematech/sema/ctranslate2/memory"
 )
 
@@ -130,15 +131,24 @@ type storeTask struct {
 
 const storeRows = 8
 
-// Do writes block i.
+// Do writes block i. Its slots were not used for long: while a row is written, those of
+// the next one are fetched, since writes wait for memory one after the other.
 func (t *storeTask) Do(_, i int) {
-	a := t.arena
-	for r := i * storeRows; r < min((i+1)*storeRows, len(t.slots)); r++ {
-		kv, at := t.kv[r*t.ld:], int(t.slots[r])+a.base(t.layer, 0, 0)
-		for h := range 2 * a.heads {
-			copy(a.floats[at+h*pageSlots*a.dHead:][:a.dHead], kv[h*a.dHead:(h+1)*a.dHead])
+	end := min((i+1)*storeRows, len(t.slots))
+	for r := i * storeRows; r < end; r++ {
+		for h := range 2 * t.arena.heads {
+			if r+1 < end {
+				kernels.Fetch(t.place(r+1, h))
+			}
+			copy(t.place(r, h), t.kv[r*t.ld+h*t.arena.dHead:])
 		}
 	}
+}
+
+// place is where the key of a head of row r lies, or if h counts on its value.
+func (t *storeTask) place(r, h int) []float32 {
+	a := t.arena
+	return a.floats[int(t.slots[r])+a.base(t.layer, 0, h):][:a.dHead]
 }
 
 // store writes the keys and values kv of a layer, ld apart, to w.slots.

@@ -1,5 +1,10 @@
 package kernels
 
+import "unsafe"
+
+// Fetch asks for the memory of x, which is read or written soon.
+func Fetch(x []float32) { fetch((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x)) }
+
 // DotRowsAt writes alpha · q·row to dst for rows of len(q) that lie at the
 // offsets off within base: the scores of a query against keys in a paged cache.
 // Each dot product is the same whatever the other rows are. What lies ahead
