@@ -53,39 +53,43 @@ func amxS8() s8Kernels {
 // tilePackTask packs the rows of a product in tiles.
 type tilePackTask s8Task
 
-// prepareAMX packs the rows of a product in blocks of 16, [K/64][16][64] bytes each: as
-// they are where there are many, or else of four of k in turn those of all rows. Rows
-// that there are not are any.
+// prepareAMX packs the rows of a product in blocks of 16, [depth/64][16][64] bytes each: as
+// they are where there are many, or else of four of k in turn those of all rows, with
+// zeros where tileDepth says. Rows that there are not are any.
 func prepareAMX(t *s8Task) {
 	w, m := t.w, t.a.Rows
 	t.tiles = nil
 	if t.direct || w.N < panelColumns || w.K%tileLine != 0 || w.K == 0 {
 		return
 	}
-	blocks := tileBlocks(m)
-	t.tiles = t.e.tiles.Grow(max(blocks, 2) * tileLines * w.K)
+	blocks, depth := tileBlocks(m), w.K
+	if m < tilePanelRows {
+		depth = w.tileDepth()
+	}
+	t.tiles = t.e.tiles.Grow(blocks * tileLines * depth)
 	t.e.Parallel(blocks, (*tilePackTask)(t))
 }
 
+// tileDepth is how many bytes are read of each row, from shift bytes before it on: whole
+// lines. To read 16 places that lie across two lines each takes twice as long.
+func (w *S8Weights) tileDepth() int {
+	if w.shift() != 0 {
+		return w.K + tileLine
+	}
+	return w.K
+}
+
 // Do packs block i. Where it would be less than 16 rows it ends with the last row, if
-// there are as many, or else the rows are copied behind it, to be read as 16.
+// there are as many.
 func (p *tilePackTask) Do(_, i int) {
-	a, size := p.a, tileLines*p.w.K
-	dst := p.tiles[i*size : (i+1)*size]
-	rows, stride := a.Data, a.Stride
-	if a.Rows < tileLines {
-		rows, stride = p.tiles[size:], p.w.K
-		for r := range a.Rows {
-			copy(rows[r*stride:(r+1)*stride], a.Data[r*a.Stride:])
-		}
-	} else {
-		rows = rows[tileRow(i, a.Rows)*stride:]
+	a, rows := p.a, ptr(p.a.Data[tileRow(i, p.a.Rows)*p.a.Stride:])
+	if a.Rows >= tilePanelRows {
+		packTiles(rows, a.Stride, p.w.K/tileLine, ptr(p.tiles[i*tileLines*p.w.K:]))
+		return
 	}
-	if a.Rows < tilePanelRows {
-		packS8(ptr(int8s(rows)), stride, p.w.K, ptr(int8s(dst)), tileLine)
-	} else {
-		packTiles(ptr(rows), stride, p.w.K/tileLine, ptr(dst))
-	}
+	depth := p.w.tileDepth()
+	shifted := (*int8)(unsafe.Add(unsafe.Pointer(rows), -p.w.shift()))
+	packS8(shifted, a.Stride, depth, ptr(int8s(p.tiles[i*tileLines*depth:])), tileLine)
 }
 
 // tileBlocks is how many blocks m rows are.
@@ -95,7 +99,7 @@ func tileBlocks(m int) int { return (m + tileLines - 1) / tileLines }
 func tileRow(i, m int) int { return max(min(i*tileLines, m-tileLines), 0) }
 
 // tileProducts by blocks of rows.
-var tileProducts = [...]func(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr){
+var tileProducts = [...]func(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr){
 	1: tileProducts_1, tileProducts_2,
 }
 
@@ -128,9 +132,9 @@ func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out 
 // tiles multiplies some panels from b on by all rows into c, with room for the products
 // of one that are not transposed back.
 func (b *s8Block) tiles(panels int, transposed, c []int32, next uintptr) {
-	w, size := b.t.w, tileLines*b.t.w.K
+	w, size := b.t.w, tileLines*b.t.w.tileDepth()
 	ahead := w.ahead(b.n+panels*panelColumns, b.n1, next)
-	tileProducts[tileBlocks(b.t.a.Rows)](tileConfig(tileLines), &w.Data[b.p*w.K], w.K, panels, &b.t.tiles[0], size, w.K/tileLine, ptr(transposed), ptr(c), &w.Comp[b.p], ahead)
+	tileProducts[tileBlocks(b.t.a.Rows)](tileConfig(tileLines), &w.Data[b.p*w.K], w.K, panels, &b.t.tiles[0], size, w.K/tileLine, w.shift(), ptr(transposed), ptr(c), &w.Comp[b.p], ahead)
 }
 
 // finishTiles passes the products c of some blocks of rows through the epilogue, each

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unsafe"
 )
 
 // everyISA runs a test over all tiers that the machine has.
@@ -261,6 +262,28 @@ func TestQuantize(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestQuantizedMargins wants zeros around each row, also where other rows lay before, and
+// room for as many rows as kernels read.
+func TestQuantizedMargins(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	e := NewExecutor(2)
+	defer e.Close()
+	var q QuantizedRows
+	defer q.Free()
+	for _, p := range []product{{20, 0, 1000}, {3, 0, 64}, {17, 0, 129}, {1, 0, 1024}} {
+		e.Quantize(&q, randomFloats(r, p.m*p.k), p.k, p.m, p.k, false)
+		all := unsafe.Slice((*uint8)(unsafe.Add(unsafe.Pointer(&q.Data[0]), -quantizedMargin)), len(q.Data)+quantizedMargin)
+		for row := range p.m + 1 { // of which each lies behind a margin
+			if margin := all[row*q.Stride:][:quantizedMargin]; slices.Max(margin) != 0 {
+				t.Errorf("%d rows of %d: before row %d lies %v", p.m, p.k, row, margin)
+			}
+		}
+		if room := cap(q.Data) / q.Stride; room < quantizedRows {
+			t.Errorf("%d rows of %d: there is room for %d", p.m, p.k, room)
+		}
+	}
 }
 
 func TestUse(t *testing.T) {

@@ -16110,15 +16110,17 @@ panelS8_done:
 	VZEROUPPER
 	RET
 
-// func tileProducts_1(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr)
+// func tileProducts_1(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·tileProducts_1(SB), NOSPLIT, $0-88
+TEXT ·tileProducts_1(SB), NOSPLIT, $0-96
 	MOVQ config+0(FP), AX
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x00
+	MOVQ shift+56(FP), AX
+	SUBQ AX, w+8(FP)
 
 tileProducts_1_panel:
 	MOVQ w+8(FP), DI
@@ -16145,7 +16147,7 @@ tileProducts_1_panel:
 	MOVQ AX, w+8(FP)
 	CMPQ panels+24(FP), $0x01
 	JNE  tileProducts_1_more
-	MOVQ pf+80(FP), AX
+	MOVQ pf+88(FP), AX
 
 tileProducts_1_more:
 	MOVQ SI, BX
@@ -16154,74 +16156,106 @@ tileProducts_1_more:
 	LEAQ (AX)(BX*4), R9
 
 tileProducts_1_loop:
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7b
-	BYTE        $0x4b
-	BYTE        $0x34
-	BYTE        $0x18
-	PREFETCHT0  (AX)
-	PREFETCHT0  (AX)(BX*1)
-	PREFETCHT0  (AX)(BX*2)
-	PREFETCHT0  (AX)(R10*1)
-	PREFETCHT0  (R9)
-	PREFETCHT0  (R9)(BX*1)
-	PREFETCHT0  (R9)(BX*2)
-	PREFETCHT0  (R9)(R10*1)
-	BYTE        $0xc4
-	BYTE        $0xe2
-	BYTE        $0x7b
-	BYTE        $0x4b
-	BYTE        $0x24
-	BYTE        $0x37
-	BYTE        $0xc4
-	BYTE        $0xe2
-	BYTE        $0x4a
-	BYTE        $0x5e
-	BYTE        $0xc4
-	PREFETCHT0  64(AX)
-	PREFETCHT0  64(AX)(BX*1)
-	PREFETCHT0  64(AX)(BX*2)
-	PREFETCHT0  64(AX)(R10*1)
-	PREFETCHT0  64(R9)
-	PREFETCHT0  64(R9)(BX*1)
-	PREFETCHT0  64(R9)(BX*2)
-	PREFETCHT0  64(R9)(R10*1)
-	PREFETCHT0  128(AX)
-	PREFETCHT0  128(AX)(BX*1)
-	PREFETCHT0  128(AX)(BX*2)
-	PREFETCHT0  128(AX)(R10*1)
-	PREFETCHT0  128(R9)
-	PREFETCHT0  128(R9)(BX*1)
-	PREFETCHT0  128(R9)(BX*2)
-	PREFETCHT0  128(R9)(R10*1)
-	BYTE        $0xc4
-	BYTE        $0xe2
-	BYTE        $0x7b
-	BYTE        $0x4b
-	BYTE        $0x2c
-	BYTE        $0x32
-	BYTE        $0xc4
-	BYTE        $0xe2
-	BYTE        $0x4a
-	BYTE        $0x5e
-	BYTE        $0xcd
-	PREFETCHT0  192(AX)
-	PREFETCHT0  192(AX)(BX*1)
-	PREFETCHT0  192(AX)(BX*2)
-	PREFETCHT0  192(AX)(R10*1)
-	PREFETCHT0  192(R9)
-	PREFETCHT0  192(R9)(BX*1)
-	PREFETCHT0  192(R9)(BX*2)
-	PREFETCHT0  192(R9)(R10*1)
-	ADDQ        $+256, AX
-	ADDQ        $+256, R9
-	ADDQ        $0x40, DI
-	ADDQ        $0x40, DX
-	ADDQ        $+1024, R8
-	DECQ        CX
-	JNZ         tileProducts_1_loop
-	MOVQ        products+56(FP), CX
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	PREFETCHT0 (AX)
+	PREFETCHT0 (AX)(BX*1)
+	PREFETCHT0 (AX)(BX*2)
+	PREFETCHT0 (AX)(R10*1)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (R9)(BX*1)
+	PREFETCHT0 (R9)(BX*2)
+	PREFETCHT0 (R9)(R10*1)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x37
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xc4
+	PREFETCHT0 64(AX)
+	PREFETCHT0 64(AX)(BX*1)
+	PREFETCHT0 64(AX)(BX*2)
+	PREFETCHT0 64(AX)(R10*1)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 64(R9)(BX*1)
+	PREFETCHT0 64(R9)(BX*2)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 128(AX)(BX*1)
+	PREFETCHT0 128(AX)(BX*2)
+	PREFETCHT0 128(AX)(R10*1)
+	PREFETCHT0 128(R9)
+	PREFETCHT0 128(R9)(BX*1)
+	PREFETCHT0 128(R9)(BX*2)
+	PREFETCHT0 128(R9)(R10*1)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x32
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xcd
+	PREFETCHT0 192(AX)
+	PREFETCHT0 192(AX)(BX*1)
+	PREFETCHT0 192(AX)(BX*2)
+	PREFETCHT0 192(AX)(R10*1)
+	PREFETCHT0 192(R9)
+	PREFETCHT0 192(R9)(BX*1)
+	PREFETCHT0 192(R9)(BX*2)
+	PREFETCHT0 192(R9)(R10*1)
+	ADDQ       $+256, AX
+	ADDQ       $+256, R9
+	ADDQ       $0x40, DI
+	ADDQ       $0x40, DX
+	ADDQ       $+1024, R8
+	DECQ       CX
+	JNZ        tileProducts_1_loop
+	CMPQ       shift+56(FP), $0x00
+	JEQ        tileProducts_1_whole
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x37
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xc4
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x32
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xcd
+
+tileProducts_1_whole:
+	MOVQ        products+64(FP), CX
 	MOVQ        $+64, R11
 	LEAQ        (CX), DI
 	BYTE        $0xc4
@@ -16241,9 +16275,9 @@ tileProducts_1_loop:
 	ADDQ        R10, AX
 	LEAQ        (R9)(BX*4), R9
 	ADDQ        R10, R9
-	MOVQ        products+56(FP), CX
-	MOVQ        c+64(FP), DX
-	MOVQ        add+72(FP), SI
+	MOVQ        products+64(FP), CX
+	MOVQ        c+72(FP), DX
+	MOVQ        add+80(FP), SI
 	PREFETCHT0  (AX)
 	PREFETCHT0  (AX)(BX*1)
 	PREFETCHT0  (AX)(BX*2)
@@ -16502,8 +16536,8 @@ tileProducts_1_loop:
 	VMOVDQU32   Z17, 1856(DX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 1984(DX)
-	ADDQ        $+128, add+72(FP)
-	ADDQ        $+2048, c+64(FP)
+	ADDQ        $+128, add+80(FP)
+	ADDQ        $+2048, c+72(FP)
 	DECQ        panels+24(FP)
 	JNZ         tileProducts_1_panel
 	BYTE        $0xc4
@@ -16899,15 +16933,17 @@ coarseTiles_1_row:
 	VZEROUPPER
 	RET
 
-// func tileProducts_2(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr)
+// func tileProducts_2(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·tileProducts_2(SB), NOSPLIT, $0-88
+TEXT ·tileProducts_2(SB), NOSPLIT, $0-96
 	MOVQ config+0(FP), AX
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x00
+	MOVQ shift+56(FP), AX
+	SUBQ AX, w+8(FP)
 
 tileProducts_2_panel:
 	MOVQ w+8(FP), DI
@@ -16946,7 +16982,7 @@ tileProducts_2_panel:
 	MOVQ AX, w+8(FP)
 	CMPQ panels+24(FP), $0x01
 	JNE  tileProducts_2_more
-	MOVQ pf+80(FP), AX
+	MOVQ pf+88(FP), AX
 
 tileProducts_2_more:
 	MOVQ SI, BX
@@ -16955,91 +16991,139 @@ tileProducts_2_more:
 	LEAQ (AX)(BX*4), R10
 
 tileProducts_2_loop:
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7b
-	BYTE        $0x4b
-	BYTE        $0x34
-	BYTE        $0x18
-	PREFETCHT0  (AX)
-	PREFETCHT0  (AX)(BX*1)
-	PREFETCHT0  (AX)(BX*2)
-	PREFETCHT0  (AX)(R12*1)
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R10)(BX*1)
-	PREFETCHT0  (R10)(BX*2)
-	PREFETCHT0  (R10)(R12*1)
-	BYTE        $0xc4
-	BYTE        $0xe2
-	BYTE        $0x7b
-	BYTE        $0x4b
-	BYTE        $0x24
-	BYTE        $0x37
-	BYTE        $0xc4
-	BYTE        $0xe2
-	BYTE        $0x4a
-	BYTE        $0x5e
-	BYTE        $0xc4
-	PREFETCHT0  64(AX)
-	PREFETCHT0  64(AX)(BX*1)
-	PREFETCHT0  64(AX)(BX*2)
-	PREFETCHT0  64(AX)(R12*1)
-	PREFETCHT0  64(R10)
-	PREFETCHT0  64(R10)(BX*1)
-	PREFETCHT0  64(R10)(BX*2)
-	PREFETCHT0  64(R10)(R12*1)
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7b
-	BYTE        $0x4b
-	BYTE        $0x3c
-	BYTE        $0x19
-	BYTE        $0xc4
-	BYTE        $0xe2
-	BYTE        $0x42
-	BYTE        $0x5e
-	BYTE        $0xcc
-	PREFETCHT0  128(AX)
-	PREFETCHT0  128(AX)(BX*1)
-	PREFETCHT0  128(AX)(BX*2)
-	PREFETCHT0  128(AX)(R12*1)
-	PREFETCHT0  128(R10)
-	PREFETCHT0  128(R10)(BX*1)
-	PREFETCHT0  128(R10)(BX*2)
-	PREFETCHT0  128(R10)(R12*1)
-	BYTE        $0xc4
-	BYTE        $0xe2
-	BYTE        $0x7b
-	BYTE        $0x4b
-	BYTE        $0x2c
-	BYTE        $0x32
-	BYTE        $0xc4
-	BYTE        $0xe2
-	BYTE        $0x4a
-	BYTE        $0x5e
-	BYTE        $0xd5
-	PREFETCHT0  192(AX)
-	PREFETCHT0  192(AX)(BX*1)
-	PREFETCHT0  192(AX)(BX*2)
-	PREFETCHT0  192(AX)(R12*1)
-	PREFETCHT0  192(R10)
-	PREFETCHT0  192(R10)(BX*1)
-	PREFETCHT0  192(R10)(BX*2)
-	PREFETCHT0  192(R10)(R12*1)
-	BYTE        $0xc4
-	BYTE        $0xe2
-	BYTE        $0x42
-	BYTE        $0x5e
-	BYTE        $0xdd
-	ADDQ        $+1024, R9
-	ADDQ        $+256, AX
-	ADDQ        $+256, R10
-	ADDQ        $0x40, DI
-	ADDQ        $0x40, DX
-	ADDQ        $+1024, R8
-	DECQ        CX
-	JNZ         tileProducts_2_loop
-	MOVQ        products+56(FP), CX
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	PREFETCHT0 (AX)
+	PREFETCHT0 (AX)(BX*1)
+	PREFETCHT0 (AX)(BX*2)
+	PREFETCHT0 (AX)(R12*1)
+	PREFETCHT0 (R10)
+	PREFETCHT0 (R10)(BX*1)
+	PREFETCHT0 (R10)(BX*2)
+	PREFETCHT0 (R10)(R12*1)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x37
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xc4
+	PREFETCHT0 64(AX)
+	PREFETCHT0 64(AX)(BX*1)
+	PREFETCHT0 64(AX)(BX*2)
+	PREFETCHT0 64(AX)(R12*1)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 64(R10)(BX*1)
+	PREFETCHT0 64(R10)(BX*2)
+	PREFETCHT0 64(R10)(R12*1)
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x19
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xcc
+	PREFETCHT0 128(AX)
+	PREFETCHT0 128(AX)(BX*1)
+	PREFETCHT0 128(AX)(BX*2)
+	PREFETCHT0 128(AX)(R12*1)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 128(R10)(BX*1)
+	PREFETCHT0 128(R10)(BX*2)
+	PREFETCHT0 128(R10)(R12*1)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x32
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xd5
+	PREFETCHT0 192(AX)
+	PREFETCHT0 192(AX)(BX*1)
+	PREFETCHT0 192(AX)(BX*2)
+	PREFETCHT0 192(AX)(R12*1)
+	PREFETCHT0 192(R10)
+	PREFETCHT0 192(R10)(BX*1)
+	PREFETCHT0 192(R10)(BX*2)
+	PREFETCHT0 192(R10)(R12*1)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xdd
+	ADDQ       $+256, AX
+	ADDQ       $+256, R10
+	ADDQ       $0x40, DI
+	ADDQ       $0x40, DX
+	ADDQ       $+1024, R8
+	ADDQ       $+1024, R9
+	DECQ       CX
+	JNZ        tileProducts_2_loop
+	CMPQ       shift+56(FP), $0x00
+	JEQ        tileProducts_2_whole
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x37
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xc4
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x19
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xcc
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x32
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xd5
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xdd
+
+tileProducts_2_whole:
+	MOVQ        products+64(FP), CX
 	MOVQ        $+128, R11
 	LEAQ        (CX), DI
 	BYTE        $0xc4
@@ -17073,9 +17157,9 @@ tileProducts_2_loop:
 	ADDQ        R12, AX
 	LEAQ        (R10)(BX*4), R10
 	ADDQ        R12, R10
-	MOVQ        products+56(FP), CX
-	MOVQ        c+64(FP), DX
-	MOVQ        add+72(FP), SI
+	MOVQ        products+64(FP), CX
+	MOVQ        c+72(FP), DX
+	MOVQ        add+80(FP), SI
 	PREFETCHT0  (AX)
 	PREFETCHT0  (AX)(BX*1)
 	PREFETCHT0  (AX)(BX*2)
@@ -17560,8 +17644,8 @@ tileProducts_2_loop:
 	VMOVDQU32   Z17, 3904(DX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 4032(DX)
-	ADDQ        $+128, add+72(FP)
-	ADDQ        $+4096, c+64(FP)
+	ADDQ        $+128, add+80(FP)
+	ADDQ        $+4096, c+72(FP)
 	DECQ        panels+24(FP)
 	JNZ         tileProducts_2_panel
 	BYTE        $0xc4

@@ -9,24 +9,30 @@ import (
 // QuantizedRows are rows of activations as unsigned bytes: round(x·127/amax) + 128,
 // with the amax of each row. It keeps its memory, outside the Go heap, from one use to the next.
 type QuantizedRows struct {
-	Data     []uint8   // [Rows][Stride], with quantizedMargin readable bytes on both sides
-	Stride   int       // at least K rounded up to 64
+	Data     []uint8   // [Rows][Stride], with readable bytes on both sides
+	Stride   int       // at least K rounded up to 64, and quantizedMargin more
 	InvScale []float32 // [Rows], amax/127
 	Rows, K  int
 	memory   memory.Buffer
 }
 
-// quantizedMargin is what kernels may read on both sides of all rows: there they
-// multiply by zeros.
+// quantizedMargin is how many zero bytes lie before and behind each row at least: kernels
+// that read whole lines of weights multiply by them what lies around these.
 const quantizedMargin = 64
+
+// quantizedRows is for how many rows there is room at least, for kernels that always
+// read so many.
+const quantizedRows = 16
 
 // Resize makes room for m rows of k, whose content is undefined until each is set.
 func (q *QuantizedRows) Resize(m, k int) {
-	q.Rows, q.K, q.Stride = m, k, (k+63)&^63
+	q.Rows, q.K, q.Stride = m, k, (k+63)&^63+quantizedMargin
 	if q.Stride%512 == 0 { // rows must not all lie in the same sets of the cache
 		q.Stride += 64
 	}
-	q.Data = q.memory.Grow(m*q.Stride + 2*quantizedMargin)[quantizedMargin:][:m*q.Stride]
+	all := q.memory.Grow(max(m, quantizedRows)*q.Stride + 2*quantizedMargin)
+	clear(all[:quantizedMargin])
+	q.Data = all[quantizedMargin:][:m*q.Stride]
 	if cap(q.InvScale) < m {
 		q.InvScale = make([]float32, m+m/4)
 	}
@@ -36,7 +42,9 @@ func (q *QuantizedRows) Resize(m, k int) {
 // Set quantizes x [K] into row r. With truncate the values are cut instead of
 // rounded, as old models want it.
 func (q *QuantizedRows) Set(r int, x []float32, truncate bool) {
-	q.InvScale[r] = active.s8.quantizeRow(q.Data[r*q.Stride:][:q.K], x, truncate)
+	row := q.Data[r*q.Stride:][:q.Stride]
+	q.InvScale[r] = active.s8.quantizeRow(row[:q.K], x, truncate)
+	clear(row[q.K:])
 }
 
 // Shrink gives the memory back to the system until the next use; Free ends it.

@@ -201,7 +201,7 @@ func columnsS8_16(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *
 func panelS8(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, out uintptr, ldo int)
 
 //go:noescape
-func tileProducts_1(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr)
+func tileProducts_1(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr)
 
 //go:noescape
 func tilePanel_1(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int)
@@ -210,7 +210,7 @@ func tilePanel_1(config *byte, x *uint8, ldx int, calls int, panel *int8, high i
 func coarseTiles_1(config *byte, a *int8, lda int, rows int, panel *byte, panels int, n int, c *int32, ldc int)
 
 //go:noescape
-func tileProducts_2(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr)
+func tileProducts_2(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr)
 
 //go:noescape
 func tilePanel_2(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int)

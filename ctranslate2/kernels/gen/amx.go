@@ -82,13 +82,16 @@ func into(r reg.GPPhysical, name string) reg.GPPhysical {
 // for panels of 32 rows of weights as they are stored and one or two blocks of 16 rows
 // of bytes, each packed in tiles: 64·n of k, in groups of four. The weights are the
 // first operand, so that they need no packing; the products come out transposed, to
-// products [32][16·blocks], and are transposed back. Meanwhile it fetches the panel that
-// follows, which for the last one is at pf, and a little of what lies behind that.
+// products [32][16·blocks], and are transposed back. They are read from shift bytes before
+// them on, where lines start, and if shift isn't 0 for 64 of k more: the rows of bytes are
+// zero there. Meanwhile it fetches the panel that follows, which for the last one is at pf,
+// and a little of what lies behind that.
 func tileProducts(blocks int) {
 	name := fmt.Sprintf("tileProducts_%d", blocks)
-	TEXT(name, NOSPLIT, "func(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, products *int32, c *int32, add *int32, pf uintptr)")
+	TEXT(name, NOSPLIT, "func(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr)")
 	Pragma("noescape")
 	tileConfigure(into(reg.RAX, "config"))
+	SUBQ(gp("shift"), param("w"))
 	Label(name + "_panel")
 	w0, ldw, x0, line := into(reg.RDI, "w"), into(reg.RSI, "ldw"), into(reg.R8, "x"), reg.R11
 	w1, x1 := reg.RDX, reg.R9
@@ -103,30 +106,39 @@ func tileProducts(blocks int) {
 	sums := []tile{0, 1, 2, 3}[:2*blocks] // of weights i and block j: blocks·i + j
 	tileZero(sums...)
 	n, ahead := gp("n"), newTileFetch(nextPanel(name, w0, ldw), ldw)
+	step := func(fetch func(line int)) {
+		tileLoad(x0, line, 6)
+		fetch(0)
+		tileLoad(w0, ldw, 4)
+		tileDotSU(4, 6, sums[0])
+		fetch(1)
+		if blocks > 1 {
+			tileLoad(x1, line, 7)
+			tileDotSU(4, 7, sums[1])
+		}
+		fetch(2)
+		tileLoad(w1, ldw, 5)
+		tileDotSU(5, 6, sums[blocks])
+		fetch(3)
+		if blocks > 1 {
+			tileDotSU(5, 7, sums[3])
+		}
+	}
 	Label(name + "_loop")
-	tileLoad(x0, line, 6)
-	ahead.fetch(0)
-	tileLoad(w0, ldw, 4)
-	tileDotSU(4, 6, sums[0])
-	ahead.fetch(1)
-	if blocks > 1 {
-		tileLoad(x1, line, 7)
-		tileDotSU(4, 7, sums[1])
-	}
-	ahead.fetch(2)
-	tileLoad(w1, ldw, 5)
-	tileDotSU(5, 6, sums[blocks])
-	ahead.fetch(3)
-	if blocks > 1 {
-		tileDotSU(5, 7, sums[3])
-		ADDQ(operand.I32(1024), x1)
-	}
+	step(ahead.fetch)
 	ahead.advance(4)
 	ADDQ(imm(64), w0)
 	ADDQ(imm(64), w1)
 	ADDQ(operand.I32(1024), x0)
+	if blocks > 1 {
+		ADDQ(operand.I32(1024), x1)
+	}
 	DECQ(n)
 	JNZ(label(name + "_loop"))
+	CMPQ(param("shift"), imm(0))
+	JEQ(label(name + "_whole"))
+	step(func(int) {})
+	Label(name + "_whole")
 	out, ldo := into(reg.RCX, "products"), line
 	MOVQ(operand.I32(64*blocks), ldo)
 	for i := range sums {
