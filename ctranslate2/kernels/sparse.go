@@ -40,7 +40,8 @@ type inputList struct {
 	values []uint8 // [rows][stride]
 	stride int
 	rows   int
-	count  int // a whole number of groups
+	count  int       // a whole number of groups
+	first  [16]int32 // how far apart the weights of 16 inputs lie
 	memory memory.Buffer
 }
 

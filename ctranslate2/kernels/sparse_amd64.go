@@ -40,9 +40,8 @@ var nonzerosS8 = [...]func(a *uint8, lda int, n int, first *int32, step int, at 
 }
 
 func listNonzerosAVX512(l *inputList, a QuantizedRows, apart int) (count int, negative bool) {
-	var first [16]int32
-	for i := range first {
-		first[i] = int32(i * apart)
+	for i := range l.first {
+		l.first[i] = int32(i * apart)
 	}
-	return nonzerosS8[a.Rows](ptr(a.Data), a.Stride, a.K/16, &first[0], 16*apart, ptr(l.places), ptr(l.values), l.stride)
+	return nonzerosS8[a.Rows](ptr(a.Data), a.Stride, a.K/16, &l.first[0], 16*apart, ptr(l.places), ptr(l.values), l.stride)
 }

@@ -53,6 +53,31 @@ func TestSparse(t *testing.T) {
 	})
 }
 
+// TestSparseAllocatesNothing multiplies by transposed weights without garbage.
+func TestSparseAllocatesNothing(t *testing.T) {
+	withSparse(t, func(t *testing.T) {
+		const n, k = 128, 1024
+		r := rand.New(rand.NewPCG(7, 8))
+		e := NewExecutor(1)
+		defer e.Close()
+		w := NewS8Weights(randomBytes(r, n*k), n, k, positive(r, n))
+		e.Compensate(w)
+		transposed(t, w)
+		var q QuantizedRows
+		defer q.Free()
+		for m := 1; m <= active.s8.sparse.rows; m++ {
+			y, before := make([]float32, m*n), e.SkippedBytes()
+			e.Quantize(&q, sparse(r, m, k, 0.9), k, m, k, false)
+			if allocs := testing.AllocsPerRun(10, func() { e.LinearS8(y, n, &q, w, nil) }); allocs > 0 {
+				t.Errorf("%d rows: %v allocations", m, allocs)
+			}
+			if e.SkippedBytes() == before {
+				t.Errorf("%d rows: no weights were skipped", m)
+			}
+		}
+	})
+}
+
 func testSparse(t *testing.T, e *Executor, r *rand.Rand, p product, zeros float64) {
 	w := NewS8Weights(randomBytes(r, p.n*p.k), p.n, p.k, positive(r, p.n))
 	e.Compensate(w)
