@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
 	"io/fs"
 	"math/bits"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sematech/sema/ctranslate2/memory"
 )
 
 // A Vocabulary maps tokens to ids and back. It is immutable and safe to use
@@ -150,16 +153,15 @@ var vocabularyFormats = []struct {
 
 // loadVocabulary reads name.json or else name.txt; nil if neither is there.
 func loadVocabulary(fsys fs.FS, name string, c *modelConfig) (*Vocabulary, error) {
+	var buffer memory.Buffer // a large text would be the heap's largest garbage
+	defer buffer.Free()
 	for _, f := range vocabularyFormats {
-		data, err := fs.ReadFile(fsys, name+f.ext)
+		data, err := readVocabulary(fsys, name+f.ext, &buffer)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
-		}
-		if len(data) > maxVocabularyBytes {
-			return nil, fmt.Errorf("%w: %s has %d bytes, the limit is %d", ErrInvalidModel, name+f.ext, len(data), maxVocabularyBytes)
 		}
 		tokens, err := f.parse(data)
 		if err != nil {
@@ -173,13 +175,35 @@ func loadVocabulary(fsys fs.FS, name string, c *modelConfig) (*Vocabulary, error
 // maxVocabularyBytes keeps places in a vocabulary's text within int32.
 const maxVocabularyBytes = 1 << 30
 
+// readVocabulary reads a file into the buffer.
+func readVocabulary(fsys fs.FS, name string, buffer *memory.Buffer) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxVocabularyBytes {
+		return nil, fmt.Errorf("%w: %s has %d bytes, the limit is %d", ErrInvalidModel, name, info.Size(), maxVocabularyBytes)
+	}
+	data := buffer.Grow(int(info.Size()))
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrInvalidModel, name, err)
+	}
+	return data, nil
+}
+
 // parseJSONVocabulary reads a list of strings. Few have escapes: the others are
 // taken as they stand, which is many times faster than encoding/json.
 func parseJSONVocabulary(data []byte) (*tokenList, error) {
 	if !json.Valid(data) {
 		return nil, json.Unmarshal(data, new([]string)) // says where
 	}
-	tokens := newTokenList(bytes.Count(data, []byte{'"'})/2+1, len(data))
+	n := bytes.Count(data, []byte{'"'}) / 2
+	tokens := newTokenList(n+1, max(len(data)-3*n, 0)) // but for quotes and commas
 	rest, ok := bytes.CutPrefix(bytes.TrimLeft(data, jsonSpace), []byte("["))
 	for rest = bytes.TrimLeft(rest, jsonSpace); ok && rest[0] == '"'; rest = bytes.TrimLeft(rest, jsonSpace+",") {
 		n, plain := stringLength(rest)
