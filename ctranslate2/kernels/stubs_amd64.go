@@ -201,6 +201,36 @@ func columnsS8_16(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *
 func panelS8(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, out uintptr, ldo int)
 
 //go:noescape
+func quadsS8_7(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_8(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_9(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_10(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_11(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_12(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_13(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_14(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_15(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_16(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
 func tileProducts_1(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr)
 
 //go:noescape

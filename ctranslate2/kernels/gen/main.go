@@ -37,6 +37,9 @@ func main() {
 		columnsS8(m)
 	}
 	panelS8()
+	for m := leastQuadRows; m <= mostQuadRows; m++ {
+		quadsS8(m)
+	}
 	for m := 1; m <= 2; m++ {
 		tileProducts(m)
 		tilePanel(m)
