@@ -344,10 +344,43 @@ func TestOldSnapshotsArePruned(t *testing.T) {
 		h.Commit(repo, "main", saying(word))
 		r.ask(modelstore.Request{}, "swapped")
 	}
-	left, err := os.ReadDir(filepath.Join(o.Hub.CacheDir, "models--sematech--sema-utils", "snapshots"))
-	if err != nil || len(left) != 2 {
-		t.Errorf("%d snapshots are left: %v", len(left), err)
+	if left := snapshots(t, o); len(left) != 2 {
+		t.Errorf("%v are left", left)
 	}
+}
+
+// TestFailedSnapshotsArePruned has one bad commit after the other: the newest two stay,
+// and the good one that serves.
+func TestFailedSnapshotsArePruned(t *testing.T) {
+	h := hubtest.New(t)
+	o := onHub(t, h)
+	good := h.Commit(repo, "main", saying("Habari"))
+	r := run(t, o)
+	r.serves(good)
+	for range 4 {
+		h.Commit(repo, "main", looping())
+		r.ask(modelstore.Request{}, "failed")
+	}
+	if left := snapshots(t, o); len(left) != 3 || !slices.Contains(left, good) {
+		t.Errorf("%v are left, of which %s serves", left, good)
+	}
+	r.says("Habari")
+	next := h.Commit(repo, "main", saying("Salamu"))
+	r.ask(modelstore.Request{}, "swapped")
+	r.serves(next)
+}
+
+// snapshots are the commits that the cache has.
+func snapshots(t *testing.T, o reload.Options) (commits []string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(o.Hub.CacheDir, "models--sematech--sema-utils", "snapshots"))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, e := range entries {
+		commits = append(commits, e.Name())
+	}
+	return commits
 }
 
 func TestOtherProcessDoesNotPruneWhatServes(t *testing.T) {

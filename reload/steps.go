@@ -282,9 +282,9 @@ func (a *attempt) prune() {
 	a.notRemoved(a.step(stepPrune, func() error { return a.c.source.prune(a.c.inUse()) }))
 }
 
-// discard removes the copies of a folder that were made and don't serve, but
-// for what is tried again soon. What was downloaded stays until others serve, as
-// it costs more to have again, but is no longer held: other processes may prune it.
+// discard removes what was copied or downloaded and doesn't serve, but for what is tried
+// again soon and for the newest snapshots. While nothing serves it only lets go of
+// snapshots: one of them may have to serve yet, and other processes may prune them.
 func (a *attempt) discard(triedAgain bool) {
 	if a.outcome.Result == swapped {
 		return
@@ -293,12 +293,11 @@ func (a *attempt) discard(triedAgain bool) {
 	if triedAgain {
 		keep = append(keep, a.outcome.Revision)
 	}
-	switch s := a.c.source.(type) {
-	case *localSource:
-		a.notRemoved(s.prune(keep))
-	case *hubSource:
+	if s, ok := a.c.source.(*hubSource); ok && a.c.serving() == nil {
 		s.release(keep)
+		return
 	}
+	a.notRemoved(a.c.source.prune(keep))
 }
 
 func (a *attempt) notRemoved(err error) {
