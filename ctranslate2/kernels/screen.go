@@ -256,9 +256,14 @@ func (t *screenTask) bounds(upper []float32, r, n0 int, dots []int32, floor floa
 	return active.s8.coarse.bounds(upper, dots, t.c.factor[n0:n1], t.c.radius[n0:n1], bias, &t.rows[r], floor)
 }
 
-// setAside adds the columns from n0 on that may be as large as floor.
+// setAside adds the columns from n0 on that may be as large as floor. Where they find no
+// room, those that were added while less was known go first, and there is more room only
+// if they were less than half.
 func (f *found) setAside(n0 int, upper []float32, floor float32) {
-	f.columns = slices.Grow(f.columns, len(upper)+16)
+	if more := len(upper) + 16; cap(f.columns)-len(f.columns) < more {
+		f.columns = upTo(f.columns, floor)
+		f.columns = slices.Grow(f.columns, max(more, len(f.columns)))
+	}
 	n := len(f.columns)
 	n += active.s8.coarse.reaching(f.columns[n:cap(f.columns)], upper, n0, floor)
 	f.columns = f.columns[:n]
