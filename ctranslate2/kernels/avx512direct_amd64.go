@@ -1,9 +1,5 @@
 package kernels
 
-// streamBytes is how much one call of a kernel reads, or if that is more a group of
-// columns: assembly can't be preempted, and should not hold up a garbage collection.
-const streamBytes = 128 << 10
-
 // productsAVX512 multiplies straight from the stored weights, one column after the
 // other. It is made for a single row.
 func productsAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {

@@ -109,11 +109,10 @@ type s8Task struct {
 	plain bool   // boundable scales, of rows and of weights
 
 	nonzeros inputList // if sparse
+	partial  [][]int32 // by thread, its sums of a sparse product [N/64][m][64], or nil
 
 	direct bool   // without blocked
-	sparse bool   // by transposed weights
 	chunk  int    // the most columns that a thread takes at a time
-	unit   int    // what all chunks but a last one are multiples of
 	shares shares // of columns
 }
 
@@ -132,20 +131,21 @@ func (e *Executor) linearS8(dst []float32, ldd int, sink ColumnSink, a *Quantize
 	t := &e.s8
 	t.e, t.a, t.w, t.ep, t.dst, t.ldd, t.sink = e, a, w, ep.orNone(), dst, ldd, sink
 	t.direct = active.s8.blocked == nil || a.Rows <= max(active.s8.directRows, 1)
-	t.unit, t.chunk = chunkUnit, w.chunk(a.Rows, e.threads)
-	if t.sparse = t.listNonzeros(); t.sparse {
-		t.unit, t.chunk = sparseUnit, sparseChunk(w.N, e.threads)
-	}
+	t.chunk = w.chunk(a.Rows, e.threads)
 	t.plain = w.plain && !slices.ContainsFunc(a.InvScale[:a.Rows], unboundable)
-	if prepare := active.s8.prepare; prepare != nil && !t.sparse {
-		prepare(t)
+	if t.listNonzeros() {
+		t.multiplySparse()
+	} else {
+		if prepare := active.s8.prepare; prepare != nil {
+			prepare(t)
+		}
+		t.shares.divide(w.N, chunkUnit)
+		e.Parallel(min(e.threads, (w.N+chunkUnit-1)/chunkUnit), t)
 	}
-	t.shares.divide(w.N, t.unit)
-	e.Parallel(min(e.threads, (w.N+t.unit-1)/t.unit), t)
 	t.a, t.w, t.ep, t.dst, t.sink, t.tiles = nil, nil, Epilogue{}, nil, nil, nil
 }
 
-// chunkUnit is what all chunks but a last one are multiples of, but for sparse products.
+// chunkUnit is what all chunks but a last one are multiples of.
 const chunkUnit = 32
 
 // chunkColumns returns the most columns that a thread takes at a time: a multiple of
@@ -168,13 +168,9 @@ func (w *S8Weights) chunk(m, threads int) int { return chunkColumns(w.N, w.K, m,
 
 // size is how many of the units that are left of a share the next chunk has. The last
 // chunks are smaller and smaller, so that threads end together (Polychronopoulos and
-// Kuck, "Guided self-scheduling", 1987). Sparse products take a share whole.
+// Kuck, "Guided self-scheduling", 1987).
 func (t *s8Task) size(left int) int {
-	most := t.chunk / t.unit
-	if !t.sparse {
-		most = min(most, max(left/2, 1))
-	}
-	return min(most, left)
+	return min(t.chunk/chunkUnit, max(left/2, 1), left)
 }
 
 // Do computes the chunks of share i, and then those of others until none is left.
@@ -204,7 +200,7 @@ func (t *s8Task) following(i, n1 int) uintptr {
 func (t *s8Task) columns(thread, n0, n1 int, next uintptr) {
 	m, width := t.a.Rows, n1-n0
 	out, ldo := t.dst, t.ldd
-	products := min(m+1, 2*blockRows) * t.chunk // a sparse product takes a row more
+	products := min(m, 2*blockRows) * t.chunk
 	scratch := t.e.Scratch(thread, 4*(products+t.outFloats()))
 	c := int32s(scratch)[:products]
 	if t.sink != nil {
@@ -212,12 +208,9 @@ func (t *s8Task) columns(thread, n0, n1 int, next uintptr) {
 	} else {
 		out = out[n0:]
 	}
-	switch {
-	case t.sparse:
-		t.multiplySparse(c, n0, n1, out, ldo)
-	case t.direct:
+	if t.direct {
 		t.multiply(c, n0, n1, next, out, ldo)
-	default:
+	} else {
 		active.s8.blocked(t, thread, c, n0, n1, next, out, ldo)
 	}
 	if t.sink != nil {
@@ -232,6 +225,10 @@ func (t *s8Task) outFloats() int {
 	}
 	return t.a.Rows * t.chunk
 }
+
+// streamBytes is how much one call of a kernel reads, or if that is more a group of
+// columns: assembly can't be preempted, and should not hold up a garbage collection.
+const streamBytes = 128 << 10
 
 // blockRows is how many rows are multiplied before their products pass through
 // the epilogue.

@@ -15,12 +15,8 @@ func (s sparseSums) kernels(list func(*inputList, QuantizedRows, int) (int, bool
 	return &sparseKernels{len(s) - 1, list, s.add}
 }
 
-func (s sparseSums) add(c []int32, l *inputList, w []byte, width int) {
-	most := max(streamBytes/(sparseGroup*width), 1)
-	for j := 0; j < l.count; j += most * sparseGroup {
-		groups := min(most, (l.count-j)/sparseGroup)
-		s[l.rows](&l.values[j], l.stride, &l.places[j], groups, (*int8)(unsafe.Pointer(ptr(w))), width, ptr(c))
-	}
+func (s sparseSums) add(c []int32, l *inputList, from, to int, w []byte, width int) {
+	s[l.rows](&l.values[from], l.stride, &l.places[from], (to-from)/sparseGroup, (*int8)(unsafe.Pointer(ptr(w))), width, ptr(c))
 }
 
 // listNonzeros lists the inputs of a row that are no zeros.

@@ -87,7 +87,7 @@ func sparseS8(mr int) {
 	c, column, w := gp("c"), GP64(), gp("w")
 	XORQ(column, column)
 	Label(name + "_line")
-	inputs.Fetch(list, w)
+	inputs.Fetch(name, list, w, column)
 	var sums [mostSparseRows][4]reg.VecVirtual
 	for i := range mr {
 		for q := range sums[i] {

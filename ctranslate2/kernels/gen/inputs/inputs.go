@@ -26,11 +26,16 @@ func Weights(list reg.GPVirtual) (weights [Group]reg.GPVirtual) {
 	return weights
 }
 
-// Fetch fetches a line of the weights of each input of the next group, behind w.
-func Fetch(list, w reg.GPVirtual) {
+// Fetch fetches, at every other line of columns, two lines of the weights of each input of
+// the next group, behind w: memory reads faster the longer the runs are.
+func Fetch(name string, list, w, column reg.GPVirtual) {
+	TESTQ(operand.I32(64), column)
+	JNZ(operand.LabelRef(name + "_fetched"))
 	place := GP64()
 	for j := range Group {
 		MOVLQSX(operand.Mem{Base: list, Disp: 4 * (Group + j)}, place)
 		PREFETCHT0(operand.Mem{Base: w, Index: place, Scale: 1})
+		PREFETCHT0(operand.Mem{Base: w, Index: place, Scale: 1, Disp: 64})
 	}
+	Label(name + "_fetched")
 }

@@ -33,7 +33,7 @@ func (t *instructions) sparse() {
 	c, column, w := gp("c"), GP64(), gp("w")
 	XORQ(column, column)
 	Label(name + "_line")
-	inputs.Fetch(list, w)
+	inputs.Fetch(name, list, w, column)
 	for part := range 2 { // of a line
 		for q := range 4 {
 			VMOVDQU(mem{Base: c, Disp: 64*q + 32*part}, y[q])
