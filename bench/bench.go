@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"time"
 
 	"github.com/sematech/sema/ctranslate2"
@@ -78,6 +79,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	runtime.GC() // as one who idles: Go collects every two minutes at least
 	r.IdlePrivateBytes = privateBytes()
 	source, prefix := o.batch(t)
 	m := machine{kernels.NewExecutor(t.Threads())}
