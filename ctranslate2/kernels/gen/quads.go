@@ -80,7 +80,7 @@ func (q *quad) pass(name string, from, to, place, places int) {
 		PREFETCHT1(mem{Base: r})
 		ADDQ(imm(64), r)
 	}
-	line(as, bs, acc, to-from, nil)
+	fourColumns(as, bs, acc, to-from, nil, 0)
 	as.advance(64)
 	bs.advance(64)
 	DECQ(lines)
@@ -88,29 +88,9 @@ func (q *quad) pass(name string, from, to, place, places int) {
 	Label(name + "_tail")
 	TESTQ(operand.I32(63), param("k"))
 	JZ(label(name + "_done"))
-	line(as, bs, acc, to-from, &q.mask)
+	fourColumns(as, bs, acc, to-from, &q.mask, 0)
 	Label(name + "_done")
 	q.store(acc, from)
-}
-
-// line multiplies 64 of k of some rows and four columns.
-func line(as, bs stridedRows, acc []reg.VecVirtual, rows int, mask *reg.OpmaskVirtual) {
-	var w [4]reg.VecVirtual
-	for j := range w {
-		w[j] = ZMM()
-		if mask != nil {
-			VMOVDQU8_Z(bs.row(j), *mask, w[j])
-		} else {
-			VMOVDQU8(bs.row(j), w[j])
-		}
-	}
-	for i := range rows {
-		x := ZMM()
-		VMOVDQU8(as.row(i), x)
-		for j, v := range w {
-			VPDPBUSD(v, x, acc[4*i+j])
-		}
-	}
 }
 
 // store adds what there is to add to the sums and stores them.

@@ -151,30 +151,11 @@ func stripesS8(mr int) {
 	mask := lowMask(restOf("k"))
 	Label(name + "_columns")
 	acc := zeros(4 * mr)
-	step := func(mask *reg.OpmaskVirtual) {
-		var w [4]reg.VecVirtual
-		for j := range w {
-			w[j] = ZMM()
-			if mask != nil {
-				VMOVDQU8_Z(bs.row(j), *mask, w[j])
-			} else {
-				VMOVDQU8(bs.row(j), w[j])
-				PREFETCHT0(at(bs.row(j), stripeAhead))
-			}
-		}
-		for i := range mr {
-			x := ZMM()
-			VMOVDQU8(as.row(i), x)
-			for j, v := range w {
-				VPDPBUSD(v, x, acc[4*i+j])
-			}
-		}
-	}
 	blocks := gp("k")
 	SHRQ(imm(6), blocks)
 	JZ(label(name + "_tail"))
 	Label(name + "_line")
-	step(nil)
+	fourColumns(as, bs, acc, mr, nil, stripeAhead)
 	as.advance(64)
 	bs.advance(64)
 	DECQ(blocks)
@@ -182,7 +163,7 @@ func stripesS8(mr int) {
 	Label(name + "_tail")
 	rest := restOf("k")
 	JZ(label(name + "_done"))
-	step(&mask)
+	fourColumns(as, bs, acc, mr, &mask, 0)
 	ADDQ(rest, bs.bases[0])
 	Label(name + "_done")
 	SUBQ(param("k"), rest) // back to the start of the rows
@@ -194,6 +175,30 @@ func stripesS8(mr int) {
 	JNZ(label(name + "_columns"))
 	VZEROUPPER()
 	RET()
+}
+
+// fourColumns multiplies 64 of k, or what a mask leaves of them, of some rows and four
+// columns. It fetches what lies ahead bytes behind these, unless that is 0.
+func fourColumns(as, bs stridedRows, acc []reg.VecVirtual, rows int, mask *reg.OpmaskVirtual, ahead int) {
+	var w [4]reg.VecVirtual
+	for j := range w {
+		w[j] = ZMM()
+		if mask != nil {
+			VMOVDQU8_Z(bs.row(j), *mask, w[j])
+		} else {
+			VMOVDQU8(bs.row(j), w[j])
+		}
+		if ahead > 0 {
+			PREFETCHT0(at(bs.row(j), ahead))
+		}
+	}
+	for i := range rows {
+		x := ZMM()
+		VMOVDQU8(as.row(i), x)
+		for j, v := range w {
+			VPDPBUSD(v, x, acc[4*i+j])
+		}
+	}
 }
 
 // stripeAhead is how far ahead of each stripe memory is fetched, in bytes.
