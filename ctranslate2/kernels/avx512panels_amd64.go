@@ -14,14 +14,17 @@ var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, shift int,
 	columnsS8_10, columnsS8_11, columnsS8_12, columnsS8_13, columnsS8_14, columnsS8_15, columnsS8_16,
 }
 
+// leastQuadRows is the fewest rows that quadsS8 multiplies.
+const leastQuadRows = 7
+
 // quadsS8 are products with columns as they are stored, four at a time, by rows.
 var quadsS8 = [...]func(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int){
-	7: quadsS8_7, quadsS8_8, quadsS8_9, quadsS8_10, quadsS8_11, quadsS8_12, quadsS8_13, quadsS8_14, quadsS8_15, quadsS8_16,
+	leastQuadRows: quadsS8_7, quadsS8_8, quadsS8_9, quadsS8_10, quadsS8_11, quadsS8_12, quadsS8_13, quadsS8_14, quadsS8_15, quadsS8_16,
 }
 
 // blockedAVX512 multiplies the first rows, up to 16, by columns as they are
-// stored, which leaves these packed for the other rows, eight at a time. The
-// products of each block of rows go straight through the epilogue.
+// stored, which leaves these packed for the other rows, eight at a time, if there are
+// more. The products of each block of rows go straight through the epilogue.
 func blockedAVX512(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	w, a := t.w, t.a
 	if w.N < panelColumns || w.K == 0 {
@@ -32,11 +35,12 @@ func blockedAVX512(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, o
 	if first >= len(columnsS8) {
 		first = (a.Rows-1)%panelRows + panelRows + 1
 	}
+	inQuads := quadsPay && a.Rows >= leastQuadRows && a.Rows < len(quadsS8)
 	pack := t.e.packs[thread].Grow(panelBytes(w.K) + linesBytes)
 	lines, panel := ptr(int8s(pack)), ptr(int8s(pack[linesBytes:]))
 	for n := n0; n < n1; n += panelColumns {
 		block := s8Block{t, n0, n1, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
-		if quadsPay && first == a.Rows && first < len(quadsS8) && quadsS8[first] != nil {
+		if inQuads {
 			block.quads(c, next)
 		} else {
 			block.columns(first, lines, panel, c, next)
