@@ -2,6 +2,7 @@ package ctranslate2_test
 
 import (
 	"encoding/json"
+	"io/fs"
 	"testing"
 
 	"github.com/sematech/sema/ctranslate2"
@@ -95,4 +96,43 @@ func FuzzVocabulary(f *testing.F) {
 			sameTokens(t, v, tokens)
 		}
 	})
+}
+
+// otherSize says that its vocabulary has another size than it has.
+type otherSize struct {
+	fs.FS
+	size int64
+}
+
+func (o otherSize) Open(name string) (fs.File, error) {
+	f, err := o.FS.Open(name)
+	if name == "shared_vocabulary.json" && err == nil {
+		return otherSizeFile{f, o.size}, nil
+	}
+	return f, err
+}
+
+type otherSizeFile struct {
+	fs.File
+	size int64
+}
+
+func (f otherSizeFile) Stat() (fs.FileInfo, error) {
+	info, err := f.File.Stat()
+	return otherSizeInfo{info, f.size}, err
+}
+
+type otherSizeInfo struct {
+	fs.FileInfo
+	size int64
+}
+
+func (i otherSizeInfo) Size() int64 { return i.size }
+
+// TestVocabularySizes gives a vocabulary that is too large to be read at all, and one
+// that ends before it should, as on a disk that fails.
+func TestVocabularySizes(t *testing.T) {
+	files := newTiny().files()
+	refused(t, otherSize{files, 1 << 40}, "shared_vocabulary.json has 1099511627776 bytes, the limit is")
+	refused(t, otherSize{files, 1 << 20}, "shared_vocabulary.json: unexpected EOF")
 }
