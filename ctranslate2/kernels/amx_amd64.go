@@ -158,7 +158,7 @@ const tileCoarseRows = 5
 
 func coarseDotsAMX(c []int32, ldc int, a []int8, lda, m int, levels []byte, depth int) {
 	if m < tileCoarseRows || depth%tileLine != 0 {
-		coarseDotsQuarters.products(c, ldc, a, lda, m, levels, depth)
+		coarseDotsFetched(c, ldc, a, lda, m, levels, depth)
 		return
 	}
 	size, most := coarsePanelBytes(depth), max(streamBytes/coarsePanelBytes(depth), 1)

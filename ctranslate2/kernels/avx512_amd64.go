@@ -39,7 +39,7 @@ func tuneAVX512(amd bool) {
 	if amd {
 		avx512S8.products, avx512S8.directRows, avx512Coarse.dots = productsAVX512, 1, coarseDots.products
 	} else {
-		avx512S8.products, avx512S8.directRows, avx512Coarse.dots = productsInStripes, len(stripesS8)-1, coarseDotsQuarters.products
+		avx512S8.products, avx512S8.directRows, avx512Coarse.dots = productsInStripes, len(stripesS8)-1, coarseDotsFetched
 	}
 }
 

@@ -98,6 +98,32 @@ func (d *levelDots) products(c []int32, ldc int, a []int8, lda, m int, panels []
 	}
 }
 
+// leastHalvesRows is the fewest rows that one of several blocks has.
+const leastHalvesRows = blockRows / 2
+
+// coarseDotsHalves are products with levels that fetch half a panel, by rows.
+var coarseDotsHalves = [...]func(a *int8, lda int, panel *byte, n int, c *int32, ldc int, pf uintptr){
+	leastHalvesRows: coarseDotsHalves_4, coarseDotsHalves_5, coarseDotsHalves_6, coarseDotsHalves_7, coarseDotsHalves_8,
+}
+
+// coarseDotsFetched multiplies levels on processors that foresee little: one block of rows
+// fetches the next panel, or the first two a half of it each.
+func coarseDotsFetched(c []int32, ldc int, a []int8, lda, m int, panels []byte, depth int) {
+	if m <= blockRows {
+		coarseDotsQuarters.products(c, ldc, a, lda, m, panels, depth)
+		return
+	}
+	blocks, size := (m+blockRows-1)/blockRows, coarsePanelBytes(depth)
+	for p := range len(panels) / size {
+		panel := &panels[p*size]
+		next := uintptr(unsafe.Pointer(panel)) + uintptr(size)
+		for i := range blocks {
+			r, half := m*i/blocks, uintptr(min(i, 1)*coarseColumns*depth/4)
+			coarseDotsHalves[m*(i+1)/blocks-r](&a[r*lda], lda, panel, depth/16, &c[r*ldc+p*coarseColumns], 4*ldc, next+half)
+		}
+	}
+}
+
 // coarsePairs by rows.
 var coarsePairs = [...]func(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr){
 	1: coarsePairs_1, coarsePairs_2, coarsePairs_3, coarsePairs_4, coarsePairs_5, coarsePairs_6, coarsePairs_7, coarsePairs_8,

@@ -14,7 +14,7 @@ func TestLevels(t *testing.T) {
 		for _, k := range []int{3, 64, 100, 128, 2048} {
 			const n = 4*coarseColumns + 8 // of the longest rows more than one call takes
 			c := forms["int8"](NewS8Weights(anyBytes(r, n*k), n, k, positive(r, n))).coarsen(e, nil, plain)
-			for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 32, 33} {
+			for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 32, 33, 43} {
 				testLevels(t, r, c, m)
 			}
 		}

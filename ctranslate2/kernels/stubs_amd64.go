@@ -103,6 +103,9 @@ func coarseDots_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 func coarseDotsQuarters_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarseDotsHalves_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
 func coarsePairs_4(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
@@ -110,6 +113,9 @@ func coarseDots_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarseDotsQuarters_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsHalves_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarsePairs_5(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
@@ -121,6 +127,9 @@ func coarseDots_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 func coarseDotsQuarters_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarseDotsHalves_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
 func coarsePairs_6(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
@@ -130,6 +139,9 @@ func coarseDots_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 func coarseDotsQuarters_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarseDotsHalves_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
 func coarsePairs_7(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
@@ -137,6 +149,9 @@ func coarseDots_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarseDotsQuarters_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsHalves_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarsePairs_8(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)

@@ -125,6 +125,29 @@ func coarseOperands(mr int) (as rows, panel, n reg.Register, low reg.VecVirtual,
 // four that are read.
 type levelFetch func(u int)
 
+// leastHalvesRows is the fewest rows that one of several blocks has.
+const leastHalvesRows = 4
+
+// fetchKind is how products with levels fetch them.
+type fetchKind int
+
+const (
+	inOrder fetchKind = iota
+	inQuarters
+	inHalves
+)
+
+// fetch returns what fetches levels behind panel, or for inHalves at pf.
+func (k fetchKind) fetch(panel, n reg.Register, mr int) levelFetch {
+	switch k {
+	case inQuarters:
+		return fetchQuarters(panel, n, 1)
+	case inHalves:
+		return fetchHalf(gp("pf"), n)
+	}
+	return fetchInOrder(panel, mr)
+}
+
 // fetchInOrder fetches lines behind panel in the order of their addresses. The fewer rows
 // there are, the faster they come to them; but for few rows processors foresee most of
 // what is read, and requests far ahead only take turns of theirs.
@@ -153,6 +176,22 @@ func fetchQuarters(panel, n reg.Register, lines int) levelFetch {
 	}
 }
 
+// fetchHalf fetches lines of half a panel at pf, of each of its halves by turns, while
+// others of two blocks of rows fetch the other one: no block waits for all of a panel.
+func fetchHalf(pf, n reg.Register) levelFetch {
+	half := GP64()
+	IMUL3Q(operand.I32(64), n, half)
+	return func(u int) {
+		switch u {
+		case 0:
+			PREFETCHT0(mem{Base: pf})
+		case 2:
+			PREFETCHT0(mem{Base: pf, Index: half, Scale: 1})
+			ADDQ(imm(64), pf)
+		}
+	}
+}
+
 // panelSums is how many bytes of sums lie behind the levels of a panel.
 const panelSums = 128
 
@@ -160,20 +199,17 @@ const panelSums = 128
 // and the levels h of 32 columns: 64 bytes for each four of k, as coarseMerge
 // writes them. Panels are expected to lie one behind the other. The bytes of low and
 // high levels are multiplied as they are, with sums of l + 16·h.
-func coarseDots(mr int, inQuarters bool) {
-	name := fmt.Sprintf("coarseDots_%d", mr)
-	if inQuarters {
-		name = fmt.Sprintf("coarseDotsQuarters_%d", mr)
+func coarseDots(mr int, kind fetchKind) {
+	name, pf := fmt.Sprintf("coarseDots%s_%d", [...]string{"", "Quarters", "Halves"}[kind], mr), ""
+	if kind == inHalves {
+		pf = ", pf uintptr"
 	}
-	TEXT(name, NOSPLIT, "func(a *int8, lda int, panel *byte, n int, c *int32, ldc int)")
+	TEXT(name, NOSPLIT, "func(a *int8, lda int, panel *byte, n int, c *int32, ldc int"+pf+")")
 	Pragma("noescape")
 	as, panel, n, low, acc := coarseOperands(mr)
-	odd, fetch := acc, fetchInOrder(panel, mr)
+	odd, fetch := acc, kind.fetch(panel, n, mr)
 	if mr < 4 { // few sums: odd lines have their own, lest each wait for the one before
 		odd = zeros(2 * mr)
-	}
-	if inQuarters {
-		fetch = fetchQuarters(panel, n, 1)
 	}
 	Label(name + "_loop")
 	for u, sums := range [][]reg.VecVirtual{acc, odd, acc, odd} {

@@ -25,8 +25,11 @@ func main() {
 	coarseLevels()
 	coarseMerge()
 	for m := 1; m <= 8; m++ {
-		coarseDots(m, false)
-		coarseDots(m, true)
+		coarseDots(m, inOrder)
+		coarseDots(m, inQuarters)
+		if m >= leastHalvesRows {
+			coarseDots(m, inHalves)
+		}
 		coarsePairs(m)
 	}
 	vendor()
