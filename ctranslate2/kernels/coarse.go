@@ -27,7 +27,7 @@ type CoarseWeights struct {
 	depth  int       // k rounded up to a whole number of levelled groups
 	levels []byte    // [panels]: [depth/4][64], two rows a byte, and 32 sums
 	factor []float32 // [n] step/scale
-	radius []float32 // [n] ‖e‖/scale, rounded up
+	radius []float32 // [n] ‖e‖/scale and what roundings of the level's products lose, rounded up
 	// longest is the largest norm of a row of float32 weights, rounded up: it bounds
 	// what activations lose as bytes.
 	longest float64
@@ -46,12 +46,10 @@ type coarseKernels struct {
 	// the tier lacks it. pairsPay says whether it is the faster one on this processor.
 	pairs    func(c []int32, ldc int, a []int8, lda, m int, sums []int32, panel []byte, depth int)
 	pairsPay bool
-	// bounds writes the most that each product may be. It returns the largest, and
-	// how many are at least floor.
-	bounds func(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow, floor float32) (float32, int)
-	// reaching writes to dst, which has room for all of upper and 16 more, which columns,
-	// of those from first on, are at most floor or more, and returns how many.
-	reaching func(dst []bounded, upper []float32, first int, floor float32) int
+	// reaching writes to dst, which has room for as many as dots and 16 more, the columns
+	// whose products with row r may be floor or more, of those from first on that dots
+	// are of, and the most that each may be. It returns how many they are.
+	reaching func(dst []bounded, dots []int32, factor, radius, bias []float32, r *screenRow, first int, floor float32) int
 }
 
 // coarseGrid is the grid of a row.
@@ -66,6 +64,8 @@ const (
 	coarseColumns = 32
 	// coarseGroup is how many weights of a row are levelled at a time.
 	coarseGroup = 32
+	// coarseLevel is the most that a level stands for, in steps.
+	coarseLevel = 7.5
 	// coarseDepth is the most of a row for which float32 holds a product of
 	// levels exactly.
 	coarseDepth = 4096
@@ -172,7 +172,8 @@ func (t *coarsenTask) Do(thread, i int) {
 			t.unfit.Store(true)
 		}
 		c.factor[n0+j] = float32(float64(grids[j].step) / r.scale)
-		c.radius[n0+j] = float32((math.Sqrt(float64(grids[j].squares))/2/r.scale + r.off) * (1 + 1e-6))
+		lost := screenSlack * coarseLevel * math.Sqrt(float64(c.depth)) * float64(c.factor[n0+j])
+		c.radius[n0+j] = float32((math.Sqrt(float64(grids[j].squares))/2/r.scale + r.off + lost) * (1 + 1e-6))
 		t.longest[thread] = max(t.longest[thread], r.norm)
 		if isZero(bytes[j*c.depth:][:c.depth]) {
 			// No level is 0. Padding tokens have such rows, and bounds far above all

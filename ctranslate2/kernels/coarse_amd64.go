@@ -6,9 +6,9 @@ import (
 )
 
 var (
-	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, pairs: coarsePairsAVX512, bounds: coarseBoundsAVX512, reaching: coarseReachingAVX512}
-	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, dots: vnniCoarseDots.products, bounds: coarseBoundsAVX2, reaching: coarseReachingGeneric}
-	avx2Coarse    = coarseKernels{pack: packCoarseAVX2, dots: avx2CoarseDots.products, bounds: coarseBoundsAVX2, reaching: coarseReachingGeneric}
+	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, pairs: coarsePairsAVX512, reaching: coarseReachingAVX512}
+	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, dots: vnniCoarseDots.products, reaching: coarseReachingAVX2}
+	avx2Coarse    = coarseKernels{pack: packCoarseAVX2, dots: avx2CoarseDots.products, reaching: coarseReachingAVX2}
 )
 
 // coarseGrids are the steps of the grids that rows choose from, and the inverses
@@ -179,22 +179,6 @@ func (v *vexCoarseDots) products(c []int32, ldc int, a []int8, lda, m int, panel
 	}
 }
 
-func coarseBoundsAVX512(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow, floor float32) (float32, int) {
-	fn := coarseBounds
-	if bias != nil {
-		fn = coarseBoundsBias
-	}
-	return fn(ptr(upper), ptr(dots), len(dots), ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, r.least, floor)
-}
-
-func coarseBoundsAVX2(upper []float32, dots []int32, factor, radius, bias []float32, r *screenRow, floor float32) (float32, int) {
-	fn := avx2CoarseBounds
-	if bias != nil {
-		fn = avx2CoarseBoundsBias
-	}
-	return fn(ptr(upper), ptr(dots), len(dots), ptr(factor), ptr(radius), ptr(bias), r.shift, r.inverse, r.reach, screenSlack, r.least, floor)
-}
-
 // pairLanes interleave 16 columns and 16 bounds, low ones and high ones; behind them are
 // the numbers of 16 columns.
 var pairLanes = func() (lanes [48]int32) {
@@ -204,6 +188,33 @@ var pairLanes = func() (lanes [48]int32) {
 	return lanes
 }()
 
-func coarseReachingAVX512(dst []bounded, upper []float32, first int, floor float32) int {
-	return coarseReaching((*int32)(unsafe.Pointer(ptr(dst))), ptr(upper), len(upper), floor, int32(first), &pairLanes[0])
+func coarseReachingAVX512(dst []bounded, dots []int32, factor, radius, bias []float32, r *screenRow, first int, floor float32) int {
+	fn := coarseReaching
+	if bias != nil {
+		fn = coarseReachingBias
+	}
+	return fn((*int32)(unsafe.Pointer(ptr(dst))), ptr(dots), len(dots), ptr(factor), ptr(radius), ptr(bias), r.shift, r.reach, 1/r.inverse, screenSlack/r.inverse, r.floor(floor), r.inverse, r.least, int32(first), &pairLanes[0])
+}
+
+// coarseReachingAVX2 writes bounds, some at a time, and lists them if there is a reason to.
+func coarseReachingAVX2(dst []bounded, dots []int32, factor, radius, bias []float32, r *screenRow, first int, floor float32) int {
+	const most = 256
+	var upper [most]float32
+	n, low := 0, r.floor(floor)
+	for i := 0; i < len(dots); i += most {
+		size, reached := min(most, len(dots)-i), 0
+		if bias != nil {
+			reached = avx2CoarseBoundsBias(&upper[0], &dots[i], size, &factor[i], &radius[i], &bias[i], r.shift, r.reach, 1/r.inverse, screenSlack/r.inverse, low)
+		} else {
+			reached = avx2CoarseBounds(&upper[0], &dots[i], size, &factor[i], &radius[i], nil, r.shift, r.reach, 0, 0, low)
+		}
+		for j := 0; reached > 0; j++ {
+			if u := upper[j]; u >= low {
+				dst[n] = bounded{int32(first + i + j), u*r.inverse + r.least}
+				n++
+				reached--
+			}
+		}
+	}
+	return n
 }

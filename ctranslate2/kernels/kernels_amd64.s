@@ -6518,248 +6518,203 @@ TEXT ·vendor(SB), NOSPLIT, $0-12
 	MOVL CX, c+8(FP)
 	RET
 
-// func coarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, POPCNT, SSE
-TEXT ·coarseBounds(SB), NOSPLIT, $0-88
-	MOVQ         upper+0(FP), AX
+// func coarseReaching(dst *int32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32, inverse float32, least float32, first int32, lanes *int32) int
+// Requires: AVX, AVX512BW, AVX512F, BMI2, POPCNT
+TEXT ·coarseReaching(SB), NOSPLIT, $0-96
+	MOVQ         dst+0(FP), AX
 	MOVQ         dot+8(FP), CX
 	MOVQ         n+16(FP), DX
 	MOVQ         factor+24(FP), BX
 	MOVQ         radius+32(FP), SI
+	MOVL         first+76(FP), DI
 	VBROADCASTSS shift+48(FP), Z0
-	VBROADCASTSS inverse+52(FP), Z1
-	VBROADCASTSS reach+56(FP), Z2
-	VBROADCASTSS slack+60(FP), Z3
-	VBROADCASTSS least+64(FP), Z4
-	VBROADCASTSS floor+68(FP), Z5
-	MOVL         $0x7fffffff, DI
-	VPBROADCASTD DI, Z6
-	MOVL         $0xff800000, DI
-	VPBROADCASTD DI, Z7
-	XORQ         DI, DI
-	MOVQ         DX, R9
-	SHRQ         $0x04, R9
-	JZ           coarseBounds_tail
-
-coarseBounds_loop:
-	VMOVUPS     (CX), Z8
-	VCVTDQ2PS   Z8, Z8
-	VSUBPS      Z0, Z8, Z8
-	VMOVUPS     (BX), Z9
-	VMULPS      Z9, Z8, Z8
-	VMULPS      Z1, Z8, Z8
-	VANDPS      Z6, Z8, Z9
-	VFMADD213PS Z4, Z3, Z9
-	VMOVUPS     (SI), Z10
-	VFMADD231PS Z10, Z2, Z9
-	VADDPS      Z9, Z8, Z8
-	VMOVUPS     Z8, (AX)
-	VMAXPS      Z8, Z7, Z7
-	VCMPPS      $0x1d, Z5, Z8, K1
-	KMOVW       K1, R8
-	POPCNTQ     R8, R8
-	ADDQ        R8, DI
-	ADDQ        $0x40, AX
-	ADDQ        $0x40, CX
-	ADDQ        $0x40, BX
-	ADDQ        $0x40, SI
-	DECQ        R9
-	JNZ         coarseBounds_loop
-
-coarseBounds_tail:
-	ANDQ        $0x0f, DX
-	JZ          coarseBounds_done
-	MOVQ        $-1, R8
-	BZHIQ       DX, R8, R8
-	KMOVQ       R8, K1
-	VMOVUPS.Z   (CX), K1, Z8
-	VCVTDQ2PS   Z8, Z8
-	VSUBPS      Z0, Z8, Z8
-	VMOVUPS.Z   (BX), K1, Z0
-	VMULPS      Z0, Z8, Z8
-	VMULPS      Z1, Z8, Z8
-	VANDPS      Z6, Z8, Z0
-	VFMADD213PS Z4, Z3, Z0
-	VMOVUPS.Z   (SI), K1, Z1
-	VFMADD231PS Z1, Z2, Z0
-	VADDPS      Z0, Z8, Z8
-	VMOVUPS     Z8, K1, (AX)
-	VMAXPS      Z8, Z7, K1, Z7
-	VCMPPS      $0x1d, Z5, Z8, K1, K1
-	KMOVW       K1, R8
-	POPCNTQ     R8, R8
-	ADDQ        R8, DI
-
-coarseBounds_done:
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VMAXPS        Y0, Y7, Y7
-	VEXTRACTF128  $0x01, Y7, X0
-	VMAXPS        X0, X7, X7
-	VPSHUFD       $0xee, X7, X0
-	VMAXPS        X0, X7, X7
-	VPSHUFD       $0x55, X7, X0
-	VMAXPS        X0, X7, X7
-	MOVSS         X7, top+72(FP)
-	MOVQ          DI, reached+80(FP)
-	VZEROUPPER
-	RET
-
-// func coarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, POPCNT, SSE
-TEXT ·coarseBoundsBias(SB), NOSPLIT, $0-88
-	MOVQ         upper+0(FP), AX
-	MOVQ         dot+8(FP), CX
-	MOVQ         n+16(FP), DX
-	MOVQ         factor+24(FP), BX
-	MOVQ         radius+32(FP), SI
-	MOVQ         bias+40(FP), DI
-	VBROADCASTSS shift+48(FP), Z0
-	VBROADCASTSS inverse+52(FP), Z1
-	VBROADCASTSS reach+56(FP), Z2
-	VBROADCASTSS slack+60(FP), Z3
-	VBROADCASTSS least+64(FP), Z4
-	VBROADCASTSS floor+68(FP), Z5
-	MOVL         $0x7fffffff, R8
-	VPBROADCASTD R8, Z6
-	MOVL         $0xff800000, R8
-	VPBROADCASTD R8, Z7
-	XORQ         R8, R8
+	VBROADCASTSS reach+52(FP), Z1
+	VBROADCASTSS floor+64(FP), Z2
+	MOVQ         lanes+80(FP), R8
+	MOVL         $0x7fffffff, R9
+	VPBROADCASTD R9, Z3
+	VMOVDQU32    (R8), Z3
+	VMOVDQU32    64(R8), Z4
 	MOVQ         DX, R10
 	SHRQ         $0x04, R10
-	JZ           coarseBoundsBias_tail
-
-coarseBoundsBias_loop:
-	VMOVUPS     (CX), Z8
-	VCVTDQ2PS   Z8, Z8
-	VSUBPS      Z0, Z8, Z8
-	VMOVUPS     (BX), Z9
-	VMULPS      Z9, Z8, Z8
-	VMULPS      Z1, Z8, Z8
-	VANDPS      Z6, Z8, Z9
-	VFMADD213PS Z4, Z3, Z9
-	VMOVUPS     (SI), Z10
-	VFMADD231PS Z10, Z2, Z9
-	VMOVUPS     (DI), Z10
-	VADDPS      Z10, Z8, Z8
-	VANDPS      Z6, Z10, Z10
-	VFMADD231PS Z3, Z10, Z9
-	VADDPS      Z9, Z8, Z8
-	VMOVUPS     Z8, (AX)
-	VMAXPS      Z8, Z7, Z7
-	VCMPPS      $0x1d, Z5, Z8, K1
-	KMOVW       K1, R9
-	POPCNTQ     R9, R9
-	ADDQ        R9, R8
-	ADDQ        $0x40, AX
-	ADDQ        $0x40, CX
-	ADDQ        $0x40, BX
-	ADDQ        $0x40, SI
-	ADDQ        $0x40, DI
-	DECQ        R10
-	JNZ         coarseBoundsBias_loop
-
-coarseBoundsBias_tail:
-	ANDQ        $0x0f, DX
-	JZ          coarseBoundsBias_done
-	MOVQ        $-1, R9
-	BZHIQ       DX, R9, R9
-	KMOVQ       R9, K1
-	VMOVUPS.Z   (CX), K1, Z8
-	VCVTDQ2PS   Z8, Z8
-	VSUBPS      Z0, Z8, Z8
-	VMOVUPS.Z   (BX), K1, Z0
-	VMULPS      Z0, Z8, Z8
-	VMULPS      Z1, Z8, Z8
-	VANDPS      Z6, Z8, Z0
-	VFMADD213PS Z4, Z3, Z0
-	VMOVUPS.Z   (SI), K1, Z1
-	VFMADD231PS Z1, Z2, Z0
-	VMOVUPS.Z   (DI), K1, Z1
-	VADDPS      Z1, Z8, Z8
-	VANDPS      Z6, Z1, Z1
-	VFMADD231PS Z3, Z1, Z0
-	VADDPS      Z0, Z8, Z8
-	VMOVUPS     Z8, K1, (AX)
-	VMAXPS      Z8, Z7, K1, Z7
-	VCMPPS      $0x1d, Z5, Z8, K1, K1
-	KMOVW       K1, R9
-	POPCNTQ     R9, R9
-	ADDQ        R9, R8
-
-coarseBoundsBias_done:
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VMAXPS        Y0, Y7, Y7
-	VEXTRACTF128  $0x01, Y7, X0
-	VMAXPS        X0, X7, X7
-	VPSHUFD       $0xee, X7, X0
-	VMAXPS        X0, X7, X7
-	VPSHUFD       $0x55, X7, X0
-	VMAXPS        X0, X7, X7
-	MOVSS         X7, top+72(FP)
-	MOVQ          R8, reached+80(FP)
-	VZEROUPPER
-	RET
-
-// func coarseReaching(dst *int32, upper *float32, n int, floor float32, first int32, lanes *int32) int
-// Requires: AVX, AVX512BW, AVX512F, BMI2, POPCNT
-TEXT ·coarseReaching(SB), NOSPLIT, $0-48
-	MOVQ         dst+0(FP), AX
-	MOVQ         upper+8(FP), CX
-	MOVQ         n+16(FP), DX
-	MOVQ         lanes+32(FP), BX
-	VBROADCASTSS floor+24(FP), Z0
-	MOVL         $0x00000010, SI
-	VPBROADCASTD SI, Z2
-	MOVL         first+28(FP), SI
-	VPBROADCASTD SI, Z1
-	VPADDD       128(BX), Z1, Z1
-	VMOVDQU32    (BX), Z3
-	VMOVDQU32    64(BX), Z4
-	MOVQ         DX, SI
-	SHRQ         $0x04, SI
 	JZ           coarseReaching_tail
 
 coarseReaching_loop:
 	VMOVUPS       (CX), Z5
-	VCMPPS        $0x1d, Z0, Z5, K1
+	VCVTDQ2PS     Z5, Z5
+	VSUBPS        Z0, Z5, Z5
+	VMOVUPS       (BX), Z6
+	VMULPS        Z6, Z5, Z5
+	VMOVUPS       (SI), Z6
+	VFMADD231PS   Z6, Z1, Z5
+	VCMPPS        $0x1d, Z2, Z5, K1
+	KORTESTW      K1, K1
+	JZ            coarseReaching_none_full
+	VPBROADCASTD  DI, Z6
+	VPADDD        128(R8), Z6, Z6
+	VMULPS.BCST   inverse+68(FP), Z5, Z5
+	VADDPS.BCST   least+72(FP), Z5, Z5
 	VCOMPRESSPS.Z Z5, K1, Z5
-	VPCOMPRESSD.Z Z1, K1, Z6
+	VPCOMPRESSD.Z Z6, K1, Z6
 	VMOVDQA64     Z6, Z7
 	VPERMT2D      Z5, Z3, Z7
 	VPERMT2D      Z5, Z4, Z6
 	VMOVDQU32     Z7, (AX)
 	VMOVDQU32     Z6, 64(AX)
-	KMOVW         K1, BX
-	POPCNTQ       BX, BX
-	LEAQ          (AX)(BX*8), AX
-	VPADDD        Z2, Z1, Z1
-	ADDQ          $0x40, CX
-	DECQ          SI
-	JNZ           coarseReaching_loop
+	KMOVW         K1, R9
+	POPCNTQ       R9, R9
+	LEAQ          (AX)(R9*8), AX
+
+coarseReaching_none_full:
+	ADDL $0x10, DI
+	ADDQ $0x40, CX
+	ADDQ $0x40, BX
+	ADDQ $0x40, SI
+	DECQ R10
+	JNZ  coarseReaching_loop
 
 coarseReaching_tail:
 	ANDQ          $0x0f, DX
 	JZ            coarseReaching_done
-	MOVQ          $-1, BX
-	BZHIQ         DX, BX, BX
-	KMOVQ         BX, K1
-	VMOVUPS.Z     (CX), K1, Z2
-	VCMPPS        $0x1d, Z0, Z2, K1, K1
-	VCOMPRESSPS.Z Z2, K1, Z2
-	VPCOMPRESSD.Z Z1, K1, Z0
+	MOVQ          $-1, R9
+	BZHIQ         DX, R9, R9
+	KMOVQ         R9, K1
+	VMOVUPS.Z     (CX), K1, Z5
+	VCVTDQ2PS     Z5, Z5
+	VSUBPS        Z0, Z5, Z5
+	VMOVUPS.Z     (BX), K1, Z0
+	VMULPS        Z0, Z5, Z5
+	VMOVUPS.Z     (SI), K1, Z0
+	VFMADD231PS   Z0, Z1, Z5
+	VCMPPS        $0x1d, Z2, Z5, K1, K1
+	KORTESTW      K1, K1
+	JZ            coarseReaching_none_rest
+	VPBROADCASTD  DI, Z0
+	VPADDD        128(R8), Z0, Z0
+	VMULPS.BCST   inverse+68(FP), Z5, Z5
+	VADDPS.BCST   least+72(FP), Z5, Z5
+	VCOMPRESSPS.Z Z5, K1, Z5
+	VPCOMPRESSD.Z Z0, K1, Z0
 	VMOVDQA64     Z0, Z1
-	VPERMT2D      Z2, Z3, Z1
-	VPERMT2D      Z2, Z4, Z0
+	VPERMT2D      Z5, Z3, Z1
+	VPERMT2D      Z5, Z4, Z0
 	VMOVDQU32     Z1, (AX)
 	VMOVDQU32     Z0, 64(AX)
-	KMOVW         K1, BX
-	POPCNTQ       BX, BX
-	LEAQ          (AX)(BX*8), AX
+	KMOVW         K1, R9
+	POPCNTQ       R9, R9
+	LEAQ          (AX)(R9*8), AX
 
+coarseReaching_none_rest:
 coarseReaching_done:
 	SUBQ dst+0(FP), AX
 	SHRQ $0x03, AX
-	MOVQ AX, ret+40(FP)
+	MOVQ AX, ret+88(FP)
+	VZEROUPPER
+	RET
+
+// func coarseReachingBias(dst *int32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32, inverse float32, least float32, first int32, lanes *int32) int
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, POPCNT
+TEXT ·coarseReachingBias(SB), NOSPLIT, $0-96
+	MOVQ         dst+0(FP), AX
+	MOVQ         dot+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         factor+24(FP), BX
+	MOVQ         radius+32(FP), SI
+	MOVQ         bias+40(FP), DI
+	VBROADCASTSS unit+56(FP), Z0
+	VBROADCASTSS slack+60(FP), Z1
+	MOVL         first+76(FP), R8
+	VBROADCASTSS shift+48(FP), Z2
+	VBROADCASTSS reach+52(FP), Z3
+	VBROADCASTSS floor+64(FP), Z4
+	MOVQ         lanes+80(FP), R9
+	MOVL         $0x7fffffff, R10
+	VPBROADCASTD R10, Z7
+	VMOVDQU32    (R9), Z5
+	VMOVDQU32    64(R9), Z6
+	MOVQ         DX, R11
+	SHRQ         $0x04, R11
+	JZ           coarseReachingBias_tail
+
+coarseReachingBias_loop:
+	VMOVUPS       (CX), Z8
+	VCVTDQ2PS     Z8, Z8
+	VSUBPS        Z2, Z8, Z8
+	VMOVUPS       (BX), Z9
+	VMULPS        Z9, Z8, Z8
+	VMOVUPS       (SI), Z9
+	VFMADD231PS   Z9, Z3, Z8
+	VMOVUPS       (DI), Z9
+	VFMADD231PS   Z0, Z9, Z8
+	VANDPS        Z7, Z9, Z9
+	VFMADD231PS   Z1, Z9, Z8
+	VCMPPS        $0x1d, Z4, Z8, K1
+	KORTESTW      K1, K1
+	JZ            coarseReachingBias_none_full
+	VPBROADCASTD  R8, Z9
+	VPADDD        128(R9), Z9, Z9
+	VMULPS.BCST   inverse+68(FP), Z8, Z8
+	VADDPS.BCST   least+72(FP), Z8, Z8
+	VCOMPRESSPS.Z Z8, K1, Z8
+	VPCOMPRESSD.Z Z9, K1, Z9
+	VMOVDQA64     Z9, Z10
+	VPERMT2D      Z8, Z5, Z10
+	VPERMT2D      Z8, Z6, Z9
+	VMOVDQU32     Z10, (AX)
+	VMOVDQU32     Z9, 64(AX)
+	KMOVW         K1, R10
+	POPCNTQ       R10, R10
+	LEAQ          (AX)(R10*8), AX
+
+coarseReachingBias_none_full:
+	ADDL $0x10, R8
+	ADDQ $0x40, CX
+	ADDQ $0x40, BX
+	ADDQ $0x40, SI
+	ADDQ $0x40, DI
+	DECQ R11
+	JNZ  coarseReachingBias_loop
+
+coarseReachingBias_tail:
+	ANDQ          $0x0f, DX
+	JZ            coarseReachingBias_done
+	MOVQ          $-1, R10
+	BZHIQ         DX, R10, R10
+	KMOVQ         R10, K1
+	VMOVUPS.Z     (CX), K1, Z8
+	VCVTDQ2PS     Z8, Z8
+	VSUBPS        Z2, Z8, Z8
+	VMOVUPS.Z     (BX), K1, Z2
+	VMULPS        Z2, Z8, Z8
+	VMOVUPS.Z     (SI), K1, Z2
+	VFMADD231PS   Z2, Z3, Z8
+	VMOVUPS.Z     (DI), K1, Z2
+	VFMADD231PS   Z0, Z2, Z8
+	VANDPS        Z7, Z2, Z2
+	VFMADD231PS   Z1, Z2, Z8
+	VCMPPS        $0x1d, Z4, Z8, K1, K1
+	KORTESTW      K1, K1
+	JZ            coarseReachingBias_none_rest
+	VPBROADCASTD  R8, Z0
+	VPADDD        128(R9), Z0, Z0
+	VMULPS.BCST   inverse+68(FP), Z8, Z8
+	VADDPS.BCST   least+72(FP), Z8, Z8
+	VCOMPRESSPS.Z Z8, K1, Z8
+	VPCOMPRESSD.Z Z0, K1, Z0
+	VMOVDQA64     Z0, Z1
+	VPERMT2D      Z8, Z5, Z1
+	VPERMT2D      Z8, Z6, Z0
+	VMOVDQU32     Z1, (AX)
+	VMOVDQU32     Z0, 64(AX)
+	KMOVW         K1, R10
+	POPCNTQ       R10, R10
+	LEAQ          (AX)(R10*8), AX
+
+coarseReachingBias_none_rest:
+coarseReachingBias_done:
+	SUBQ dst+0(FP), AX
+	SHRQ $0x03, AX
+	MOVQ AX, ret+88(FP)
 	VZEROUPPER
 	RET
 

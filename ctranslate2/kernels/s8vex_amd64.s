@@ -2363,9 +2363,9 @@ vnniSparseS8_fetched:
 	VZEROUPPER
 	RET
 
-// func avx2CoarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
+// func avx2CoarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32) int
 // Requires: AVX, AVX2, FMA3, POPCNT, SSE
-TEXT ·avx2CoarseBounds(SB), NOSPLIT, $0-88
+TEXT ·avx2CoarseBounds(SB), NOSPLIT, $0-80
 	MOVQ         upper+0(FP), AX
 	MOVQ         dot+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -2373,46 +2373,33 @@ TEXT ·avx2CoarseBounds(SB), NOSPLIT, $0-88
 	MOVQ         radius+32(FP), SI
 	MOVSS        shift+48(FP), X0
 	VBROADCASTSS X0, Y0
-	MOVSS        inverse+52(FP), X1
+	MOVSS        reach+52(FP), X1
 	VBROADCASTSS X1, Y1
-	MOVSS        reach+56(FP), X2
+	MOVSS        unit+56(FP), X2
 	VBROADCASTSS X2, Y2
-	MOVSS        slack+60(FP), X3
-	VBROADCASTSS X3, Y3
-	MOVSS        least+64(FP), X4
-	VBROADCASTSS X4, Y4
-	MOVSS        floor+68(FP), X5
-	VBROADCASTSS X5, Y5
+	MOVSS        slack+60(FP), X2
+	VBROADCASTSS X2, Y2
+	MOVSS        floor+64(FP), X2
+	VBROADCASTSS X2, Y2
 	MOVL         $0x7fffffff, DI
-	VMOVD        DI, X6
-	VPBROADCASTD X6, Y6
-	MOVL         $0xff800000, DI
-	VMOVD        DI, X7
-	VPBROADCASTD X7, Y7
-	MOVL         $0xff800000, DI
-	VMOVD        DI, X8
-	VPBROADCASTD X8, Y8
+	VMOVD        DI, X3
+	VPBROADCASTD X3, Y3
 	XORQ         DI, DI
 	MOVQ         DX, R9
 	SHRQ         $0x03, R9
 	JZ           avx2CoarseBounds_tail
 
 avx2CoarseBounds_loop:
-	VMOVUPS     (CX), Y9
-	VCVTDQ2PS   Y9, Y9
-	VSUBPS      Y0, Y9, Y9
-	VMOVUPS     (BX), Y10
-	VMULPS      Y10, Y9, Y9
-	VMULPS      Y1, Y9, Y9
-	VANDPS      Y6, Y9, Y10
-	VFMADD213PS Y4, Y3, Y10
-	VMOVUPS     (SI), Y11
-	VFMADD231PS Y11, Y2, Y10
-	VADDPS      Y10, Y9, Y9
-	VMOVUPS     Y9, (AX)
-	VMAXPS      Y9, Y7, Y7
-	VCMPPS      $0x1d, Y5, Y9, Y9
-	VMOVMSKPS   Y9, R8
+	VMOVUPS     (CX), Y4
+	VCVTDQ2PS   Y4, Y4
+	VSUBPS      Y0, Y4, Y4
+	VMOVUPS     (BX), Y3
+	VMULPS      Y3, Y4, Y4
+	VMOVUPS     (SI), Y3
+	VFMADD231PS Y3, Y1, Y4
+	VCMPPS      $0x1d, Y2, Y4, Y3
+	VMOVUPS     Y4, (AX)
+	VMOVMSKPS   Y3, R8
 	POPCNTQ     R8, R8
 	ADDQ        R8, DI
 	ADDQ        $+32, AX
@@ -2427,42 +2414,29 @@ avx2CoarseBounds_tail:
 	JZ          avx2CoarseBounds_done
 	LEAQ        s8LowMasks<>+0(SB), R8
 	NEGQ        DX
-	VMOVDQU     32(R8)(DX*4), Y10
-	VMASKMOVPS  (CX), Y10, Y9
-	VCVTDQ2PS   Y9, Y9
-	VSUBPS      Y0, Y9, Y9
-	VMASKMOVPS  (BX), Y10, Y0
-	VMULPS      Y0, Y9, Y9
-	VMULPS      Y1, Y9, Y9
-	VANDPS      Y6, Y9, Y0
-	VFMADD213PS Y4, Y3, Y0
-	VMASKMOVPS  (SI), Y10, Y1
-	VFMADD231PS Y1, Y2, Y0
-	VADDPS      Y0, Y9, Y9
-	VMASKMOVPS  Y9, Y10, (AX)
-	VBLENDVPS   Y10, Y9, Y8, Y9
-	VMAXPS      Y9, Y7, Y7
-	VCMPPS      $0x1d, Y5, Y9, Y9
-	VANDPS      Y10, Y9, Y9
-	VMOVMSKPS   Y9, R8
+	VMOVDQU     32(R8)(DX*4), Y4
+	VMASKMOVPS  (CX), Y4, Y5
+	VCVTDQ2PS   Y5, Y5
+	VSUBPS      Y0, Y5, Y5
+	VMASKMOVPS  (BX), Y4, Y0
+	VMULPS      Y0, Y5, Y5
+	VMASKMOVPS  (SI), Y4, Y0
+	VFMADD231PS Y0, Y1, Y5
+	VCMPPS      $0x1d, Y2, Y5, Y3
+	VMASKMOVPS  Y5, Y4, (AX)
+	VANDPS      Y4, Y3, Y3
+	VMOVMSKPS   Y3, R8
 	POPCNTQ     R8, R8
 	ADDQ        R8, DI
 
 avx2CoarseBounds_done:
-	VEXTRACTF128 $0x01, Y7, X0
-	VMAXPS       X0, X7, X7
-	VPSHUFD      $0xee, X7, X0
-	VMAXPS       X0, X7, X7
-	VPSHUFD      $0x55, X7, X0
-	VMAXPS       X0, X7, X7
-	MOVSS        X7, top+72(FP)
-	MOVQ         DI, reached+80(FP)
+	MOVQ DI, ret+72(FP)
 	VZEROUPPER
 	RET
 
-// func avx2CoarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
+// func avx2CoarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32) int
 // Requires: AVX, AVX2, FMA3, POPCNT, SSE
-TEXT ·avx2CoarseBoundsBias(SB), NOSPLIT, $0-88
+TEXT ·avx2CoarseBoundsBias(SB), NOSPLIT, $0-80
 	MOVQ         upper+0(FP), AX
 	MOVQ         dot+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -2471,50 +2445,37 @@ TEXT ·avx2CoarseBoundsBias(SB), NOSPLIT, $0-88
 	MOVQ         bias+40(FP), DI
 	MOVSS        shift+48(FP), X0
 	VBROADCASTSS X0, Y0
-	MOVSS        inverse+52(FP), X1
+	MOVSS        reach+52(FP), X1
 	VBROADCASTSS X1, Y1
-	MOVSS        reach+56(FP), X2
+	MOVSS        unit+56(FP), X2
 	VBROADCASTSS X2, Y2
 	MOVSS        slack+60(FP), X3
 	VBROADCASTSS X3, Y3
-	MOVSS        least+64(FP), X4
+	MOVSS        floor+64(FP), X4
 	VBROADCASTSS X4, Y4
-	MOVSS        floor+68(FP), X5
-	VBROADCASTSS X5, Y5
 	MOVL         $0x7fffffff, R8
-	VMOVD        R8, X6
-	VPBROADCASTD X6, Y6
-	MOVL         $0xff800000, R8
-	VMOVD        R8, X7
-	VPBROADCASTD X7, Y7
-	MOVL         $0xff800000, R8
-	VMOVD        R8, X8
-	VPBROADCASTD X8, Y8
+	VMOVD        R8, X5
+	VPBROADCASTD X5, Y5
 	XORQ         R8, R8
 	MOVQ         DX, R10
 	SHRQ         $0x03, R10
 	JZ           avx2CoarseBoundsBias_tail
 
 avx2CoarseBoundsBias_loop:
-	VMOVUPS     (CX), Y9
-	VCVTDQ2PS   Y9, Y9
-	VSUBPS      Y0, Y9, Y9
-	VMOVUPS     (BX), Y10
-	VMULPS      Y10, Y9, Y9
-	VMULPS      Y1, Y9, Y9
-	VANDPS      Y6, Y9, Y10
-	VFMADD213PS Y4, Y3, Y10
-	VMOVUPS     (SI), Y11
-	VFMADD231PS Y11, Y2, Y10
-	VMOVUPS     (DI), Y11
-	VADDPS      Y11, Y9, Y9
-	VANDPS      Y6, Y11, Y11
-	VFMADD231PS Y3, Y11, Y10
-	VADDPS      Y10, Y9, Y9
-	VMOVUPS     Y9, (AX)
-	VMAXPS      Y9, Y7, Y7
-	VCMPPS      $0x1d, Y5, Y9, Y9
-	VMOVMSKPS   Y9, R9
+	VMOVUPS     (CX), Y7
+	VCVTDQ2PS   Y7, Y7
+	VSUBPS      Y0, Y7, Y7
+	VMOVUPS     (BX), Y6
+	VMULPS      Y6, Y7, Y7
+	VMOVUPS     (SI), Y6
+	VFMADD231PS Y6, Y1, Y7
+	VMOVUPS     (DI), Y6
+	VFMADD231PS Y2, Y6, Y7
+	VANDPS      Y5, Y6, Y6
+	VFMADD231PS Y3, Y6, Y7
+	VCMPPS      $0x1d, Y4, Y7, Y6
+	VMOVUPS     Y7, (AX)
+	VMOVMSKPS   Y6, R9
 	POPCNTQ     R9, R9
 	ADDQ        R9, R8
 	ADDQ        $+32, AX
@@ -2530,40 +2491,27 @@ avx2CoarseBoundsBias_tail:
 	JZ          avx2CoarseBoundsBias_done
 	LEAQ        s8LowMasks<>+0(SB), R9
 	NEGQ        DX
-	VMOVDQU     32(R9)(DX*4), Y10
-	VMASKMOVPS  (CX), Y10, Y9
-	VCVTDQ2PS   Y9, Y9
-	VSUBPS      Y0, Y9, Y9
-	VMASKMOVPS  (BX), Y10, Y0
-	VMULPS      Y0, Y9, Y9
-	VMULPS      Y1, Y9, Y9
-	VANDPS      Y6, Y9, Y0
-	VFMADD213PS Y4, Y3, Y0
-	VMASKMOVPS  (SI), Y10, Y1
-	VFMADD231PS Y1, Y2, Y0
-	VMASKMOVPS  (DI), Y10, Y1
-	VADDPS      Y1, Y9, Y9
-	VANDPS      Y6, Y1, Y1
-	VFMADD231PS Y3, Y1, Y0
-	VADDPS      Y0, Y9, Y9
-	VMASKMOVPS  Y9, Y10, (AX)
-	VBLENDVPS   Y10, Y9, Y8, Y9
-	VMAXPS      Y9, Y7, Y7
-	VCMPPS      $0x1d, Y5, Y9, Y9
-	VANDPS      Y10, Y9, Y9
-	VMOVMSKPS   Y9, R9
+	VMOVDQU     32(R9)(DX*4), Y7
+	VMASKMOVPS  (CX), Y7, Y8
+	VCVTDQ2PS   Y8, Y8
+	VSUBPS      Y0, Y8, Y8
+	VMASKMOVPS  (BX), Y7, Y0
+	VMULPS      Y0, Y8, Y8
+	VMASKMOVPS  (SI), Y7, Y0
+	VFMADD231PS Y0, Y1, Y8
+	VMASKMOVPS  (DI), Y7, Y0
+	VFMADD231PS Y2, Y0, Y8
+	VANDPS      Y5, Y0, Y0
+	VFMADD231PS Y3, Y0, Y8
+	VCMPPS      $0x1d, Y4, Y8, Y6
+	VMASKMOVPS  Y8, Y7, (AX)
+	VANDPS      Y7, Y6, Y6
+	VMOVMSKPS   Y6, R9
 	POPCNTQ     R9, R9
 	ADDQ        R9, R8
 
 avx2CoarseBoundsBias_done:
-	VEXTRACTF128 $0x01, Y7, X0
-	VMAXPS       X0, X7, X7
-	VPSHUFD      $0xee, X7, X0
-	VMAXPS       X0, X7, X7
-	VPSHUFD      $0x55, X7, X0
-	VMAXPS       X0, X7, X7
-	MOVSS        X7, top+72(FP)
-	MOVQ         R8, reached+80(FP)
+	MOVQ R8, ret+72(FP)
 	VZEROUPPER
 	RET
 

@@ -59,10 +59,10 @@ func avx2SparseS8(v *uint8, ldv int, at *int32, groups int, w *int8, width int, 
 func vnniSparseS8(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
 
 //go:noescape
-func avx2CoarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
+func avx2CoarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32) int
 
 //go:noescape
-func avx2CoarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
+func avx2CoarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32) int
 
 //go:noescape
 func avx2AbsMax(x *float32, n int) float32

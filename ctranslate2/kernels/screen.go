@@ -33,10 +33,16 @@ const (
 
 // screenRow is what the bounds of a row of activations need.
 type screenRow struct {
-	shift   float32 // 7.5·Σ a, which levels are off by
+	shift   float32 // coarseLevel·Σ a, which levels are off by
 	inverse float32 // 1/scale
-	reach   float32 // ‖a‖·inverse, rounded up
+	reach   float32 // ‖a‖ of bytes, rounded up
 	least   float32 // what products may be off, whatever the column
+}
+
+// floor is what bounds are compared with in place of floor: in units of bytes, without
+// least, and rounded down.
+func (r *screenRow) floor(floor float32) float32 {
+	return math.Nextafter32(float32((float64(floor)-float64(r.least))/float64(r.inverse)), float32(math.Inf(-1)))
 }
 
 // bounded is a column whose product is at most upper.
@@ -54,6 +60,21 @@ type found struct {
 	single  singleProduct
 }
 
+// score is a product that only grows.
+type score struct{ bits atomic.Uint32 }
+
+func (s *score) load() float32 { return math.Float32frombits(s.bits.Load()) }
+
+// raise makes s at least y, and reports whether it was less.
+func (s *score) raise(y float32) bool {
+	for old := s.bits.Load(); y > math.Float32frombits(old); old = s.bits.Load() {
+		if s.bits.CompareAndSwap(old, math.Float32bits(y)) {
+			return true
+		}
+	}
+	return false
+}
+
 // screenTask finds the columns with the largest products.
 type screenTask struct {
 	e      *Executor
@@ -64,8 +85,8 @@ type screenTask struct {
 	sums   []int32 // [Rows], or none
 	lds    int     // not all rows in the same sets of the cache
 	rows   []screenRow
-	found  []found   // [thread][Rows]
-	known  []float32 // [Rows] the largest product computed while screening
+	found  []found // [thread][Rows]
+	known  []score // [Rows] the largest product that any thread computed
 	next   atomic.Int64
 	memory memory.Buffer
 }
@@ -94,6 +115,7 @@ func (e *Executor) LinearArgMax(best []Candidate, a ScreenRows, c *CoarseWeights
 		return false
 	}
 	e.Parallel(e.threads, t)
+	e.Parallel(len(t.found), (*dropTask)(t))
 	if !t.pays() {
 		return false
 	}
@@ -126,7 +148,7 @@ func (t *screenTask) prepare() bool {
 			t.pairRow(r)
 		}
 	}
-	t.reset(m * t.e.threads)
+	t.reset(m)
 	return true
 }
 
@@ -141,7 +163,7 @@ func (t *screenTask) sign(r int) screenRow {
 		sum += x
 		squares += x * x
 	}
-	return screenRow{7.5 * float32(sum), inverse, float32(math.Sqrt(float64(squares)) * float64(inverse) * (1 + 1e-6)), screenLeast}
+	return screenRow{coarseLevel * float32(sum), inverse, float32(math.Sqrt(float64(squares)) * (1 + 1e-6)), screenLeast}
 }
 
 // widen adds to what products of row r may be off what its bytes lose, and what
@@ -160,8 +182,9 @@ func (t *screenTask) widen(r int) bool {
 	return squares < math.MaxFloat32
 }
 
-// reset makes room for what is found, n times, and keeps the memory of more.
-func (t *screenTask) reset(n int) {
+// reset makes room for what is found of m rows, and keeps the memory of more.
+func (t *screenTask) reset(m int) {
+	n := m * t.e.threads
 	t.found = t.found[:cap(t.found)]
 	for len(t.found) < n {
 		t.found = append(t.found, found{columns: make([]bounded, 0, 2*screenChunk)}) // more than most need
@@ -171,7 +194,13 @@ func (t *screenTask) reset(n int) {
 		f := &t.found[i]
 		*f = found{best: none, likely: none.Score, columns: f.columns[:0], chunks: f.chunks[:0]}
 	}
-	t.known = t.known[:0]
+	if cap(t.known) < m {
+		t.known = make([]score, m)
+	}
+	t.known = t.known[:m]
+	for r := range t.known {
+		t.known[r].bits.Store(math.Float32bits(none.Score))
+	}
 	t.next.Store(0)
 }
 
@@ -193,36 +222,53 @@ func (t *screenTask) Do(thread, _ int) {
 // chunk screens columns n0..n1 for every row.
 func (t *screenTask) chunk(thread, n0, n1 int) {
 	m := t.a.Rows
-	dots, upper := t.scratch(thread, m)
+	dots := t.scratch(thread, m)
 	t.dots(dots, 0, m, n0, n1)
 	for r := range m {
-		f := &t.found[thread*m+r]
-		upper := upper[:n1-n0]
-		dots := dots[r*chunkStride:][:n1-n0]
-		t.leaveOut(dots, r, n0)
-		top, reached := t.bounds(upper, r, n0, dots, f.best.Score)
-		if top > f.likely || reached > chunkDoubt { // a column with a wide bound may hide likelier ones
-			f.likely = max(f.likely, top)
-			i, _ := ArgMax(upper)
-			t.compute(f, r, n0+max(i, 0))
-			_, reached = t.bounds(upper, r, n0, dots, f.best.Score)
-		}
-		if reached > chunkMost {
-			f.chunks = append(f.chunks, bounded{int32(n0), top})
-		} else if reached > 0 {
-			f.setAside(n0, upper, f.best.Score)
+		t.list(&t.found[thread*m+r], r, n0, dots[r*chunkStride:][:n1-n0])
+	}
+}
+
+// list sets those columns from n0 on aside that may be the largest of row r, by the
+// products of levels in dots. If the likeliest is likelier than all before it, it is computed
+// first, or where many may be: a column with a wide bound may hide likelier ones.
+func (t *screenTask) list(f *found, r, n0 int, dots []int32) {
+	t.leaveOut(dots, r, n0)
+	some := t.reaching(f, r, n0, dots)
+	if len(some) == 0 {
+		return
+	}
+	top := likeliest(some)
+	if top.upper > f.likely || len(some) > chunkDoubt {
+		f.likely = max(f.likely, top.upper)
+		if t.compute(f, r, int(top.column)) {
+			some = upTo(some, t.known[r].load())
 		}
 	}
+	if len(some) > chunkMost {
+		f.chunks = append(f.chunks, bounded{int32(n0), top.upper})
+		return
+	}
+	f.columns = f.columns[:len(f.columns)+len(some)]
+}
+
+// likeliest returns the first of those with the largest bound.
+func likeliest(some []bounded) bounded {
+	top := some[0]
+	for _, b := range some {
+		if b.upper > top.upper {
+			top = b
+		}
+	}
+	return top
 }
 
 // chunkStride is how far the rows of a chunk's products are apart.
 const chunkStride = screenChunk + 16
 
-// scratch returns room for the products of levels of a chunk and m rows, and for
-// a row's bounds.
-func (t *screenTask) scratch(thread, m int) ([]int32, []float32) {
-	memory := t.e.Scratch(thread, 4*(m+1)*chunkStride)
-	return int32s(memory)[:m*chunkStride], floats(memory)[m*chunkStride:]
+// scratch returns room for the products of levels of a chunk and m rows.
+func (t *screenTask) scratch(thread, m int) []int32 {
+	return int32s(t.e.Scratch(thread, 4*m*chunkStride))
 }
 
 // dots multiplies rows r.. of m by the levels of columns n0..n1.
@@ -245,38 +291,23 @@ func (t *screenTask) leaveOut(dots []int32, r, n0 int) {
 	}
 }
 
-// bounds writes to upper what columns n0.. of row r are at most, by the products
-// of levels in dots. It returns the largest, and how many reach floor.
-func (t *screenTask) bounds(upper []float32, r, n0 int, dots []int32, floor float32) (float32, int) {
+// reaching writes behind the columns that were set aside those from n0 on that may be as
+// large as what is known, and returns these. Where they might find no room, columns that were set
+// aside while less was known go first, and there is more room only if they were less than
+// half.
+func (t *screenTask) reaching(f *found, r, n0 int, dots []int32) []bounded {
+	known := t.known[r].load()
+	if more := len(dots) + 16; cap(f.columns)-len(f.columns) < more {
+		f.columns = upTo(f.columns, known)
+		f.columns = slices.Grow(f.columns, max(more, len(f.columns)))
+	}
 	n1 := n0 + len(dots)
 	var bias []float32
 	if t.c.bias != nil {
 		bias = t.c.bias[n0:n1]
 	}
-	return active.s8.coarse.bounds(upper, dots, t.c.factor[n0:n1], t.c.radius[n0:n1], bias, &t.rows[r], floor)
-}
-
-// setAside adds the columns from n0 on that may be as large as floor. Where they find no
-// room, those that were added while less was known go first, and there is more room only
-// if they were less than half.
-func (f *found) setAside(n0 int, upper []float32, floor float32) {
-	if more := len(upper) + 16; cap(f.columns)-len(f.columns) < more {
-		f.columns = upTo(f.columns, floor)
-		f.columns = slices.Grow(f.columns, max(more, len(f.columns)))
-	}
-	n := len(f.columns)
-	n += active.s8.coarse.reaching(f.columns[n:cap(f.columns)], upper, n0, floor)
-	f.columns = f.columns[:n]
-}
-
-// coarseReachingGeneric is reaching for tiers that find one such column at a time.
-func coarseReachingGeneric(dst []bounded, upper []float32, first int, floor float32) int {
-	n, below := 0, math.Nextafter32(floor, float32(math.Inf(-1)))
-	for i := active.f32.above(upper, 0, below); i < len(upper); i = active.f32.above(upper, i+1, below) {
-		dst[n] = bounded{int32(first + i), upper[i]}
-		n++
-	}
-	return n
+	room := f.columns[len(f.columns):cap(f.columns)]
+	return room[:active.s8.coarse.reaching(room, dots, t.c.factor[n0:n1], t.c.radius[n0:n1], bias, &t.rows[r], n0, known)]
 }
 
 // skipped returns the columns n0..n1 that row r leaves out.
@@ -289,27 +320,33 @@ func (t *screenTask) skipped(r, n0, n1 int) []int32 {
 	return t.skip[r][from:to]
 }
 
-// compute computes column n of row r, unless it is left out.
-func (t *screenTask) compute(f *found, r, n int) {
+// compute computes column n of row r, unless it is left out. It reports whether its product
+// is the largest that is known.
+func (t *screenTask) compute(f *found, r, n int) bool {
 	if len(t.skipped(r, n, n+1)) > 0 {
-		return
+		return false
 	}
-	if y := f.single.of(t.a, r, t.c, n); y > f.best.Score || y == f.best.Score && int32(n) < f.best.Index {
+	y := f.single.of(t.a, r, t.c, n)
+	if y > f.best.Score || y == f.best.Score && int32(n) < f.best.Index {
 		f.best = Candidate{int32(n), y}
 	}
+	return t.known[r].raise(y)
 }
 
-// pays drops what can't be as large as what any thread computed, and reports
-// whether little is left.
+// dropTask drops what can't be as large as what any thread computed.
+type dropTask screenTask
+
+// Do takes what one thread found of one row.
+func (d *dropTask) Do(_, i int) {
+	f, known := &d.found[i], d.known[i%d.a.Rows].load()
+	f.columns, f.chunks = upTo(f.columns, known), upTo(f.chunks, known)
+}
+
+// pays reports whether little is left.
 func (t *screenTask) pays() bool {
-	m, left := t.a.Rows, 0
-	for r := range m {
-		t.known = append(t.known, t.merged(r).Score)
-	}
+	left := 0
 	for i := range t.found {
-		f, known := &t.found[i], t.known[i%m]
-		f.columns, f.chunks = upTo(f.columns, known), upTo(f.chunks, known)
-		left += len(f.columns) + chunkPrice*len(f.chunks)
+		left += len(t.found[i].columns) + chunkPrice*len(t.found[i].chunks)
 	}
 	if t.c.f32 != nil {
 		return left <= 4*screenMost
@@ -333,7 +370,7 @@ func upTo(all []bounded, known float32) []bounded {
 // settleTask computes what may be as large as what is known.
 type settleTask screenTask
 
-// Do takes what one thread found of one row.
+// Do computes what one thread found of one row.
 func (s *settleTask) Do(thread, i int) {
 	t := (*screenTask)(s)
 	r, f := i%t.a.Rows, &t.found[i]
@@ -341,29 +378,23 @@ func (s *settleTask) Do(thread, i int) {
 		t.screenAgain(f, r, thread, int(b.column))
 	}
 	for j, b := range f.columns {
-		if next := f.columns[min(j+1, len(f.columns)-1)]; next.upper >= f.best.Score {
+		if next := f.columns[min(j+1, len(f.columns)-1)]; next.upper >= t.known[r].load() {
 			t.c.fetch(int(next.column))
 		}
-		t.settle(f, r, int(b.column), b.upper)
+		if b.upper >= t.known[r].load() {
+			t.compute(f, r, int(b.column))
+		}
 	}
 }
 
 // screenAgain screens the chunk at n0 for row r, now that more is known.
 func (t *screenTask) screenAgain(f *found, r, thread, n0 int) {
 	n1 := min(n0+screenChunk, t.c.n)
-	dots, upper := t.scratch(thread, 1)
-	dots, upper = dots[:n1-n0], upper[:n1-n0]
+	dots := t.scratch(thread, 1)[:n1-n0]
 	t.dots(dots, r, 1, n0, n1)
 	t.leaveOut(dots, r, n0)
-	t.bounds(upper, r, n0, dots, 0)
-	f.setAside(n0, upper, t.known[r])
-}
-
-// settle computes column n of row r if it may be as large as the best.
-func (t *screenTask) settle(f *found, r, n int, upper float32) {
-	if upper >= f.best.Score {
-		t.compute(f, r, n)
-	}
+	some := t.reaching(f, r, n0, dots)
+	f.columns = f.columns[:len(f.columns)+len(some)]
 }
 
 // fetch asks for the weights of column n.

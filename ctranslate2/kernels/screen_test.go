@@ -236,12 +236,12 @@ func boundsHold(t *testing.T, x, w []float32, n int) {
 	if !task.prepare() {
 		t.Fatal("refused")
 	}
-	dots, upper := make([]int32, coarseColumns), make([]float32, n)
+	dots, found := make([]int32, coarseColumns), &found{}
 	task.dots(dots, 0, 1, 0, n)
-	task.bounds(upper, 0, 0, dots[:n], 0)
+	all := task.reaching(found, 0, 0, dots[:n])
 	for i, y := range f.linear(e, rows, n, nil) {
-		if y > upper[i] {
-			t.Errorf("column %d is %v, over its bound %v", i, y, upper[i])
+		if y > all[i].upper {
+			t.Errorf("column %d is %v, over its bound %v", i, y, all[i].upper)
 		}
 	}
 }
@@ -268,7 +268,7 @@ func TestBounds(t *testing.T) {
 			x := randomFloats(r, k)
 			x[r.IntN(k)] *= float32(1 + round) // what stands out makes the others small
 			rows := screenRows(t, e, x, 1, k)
-			y, upper, dots := screened.linear(e, rows, n, bias), inGuarded(t, make([]float32, n)), make([]int32, n+coarseColumns)
+			y, dots := screened.linear(e, rows, n, bias), make([]int32, n+coarseColumns)
 			task := screenTask{e: e, a: rows, c: c}
 			if !task.prepare() {
 				t.Fatal("ordinary numbers are refused")
@@ -279,28 +279,35 @@ func TestBounds(t *testing.T) {
 			for p := range coarsePanels(n) {
 				task.dots(dots[p*coarseColumns:], 0, 1, p*coarseColumns, min((p+1)*coarseColumns, n))
 			}
-			floor := y[r.IntN(n)]
-			top, reached := active.s8.coarse.bounds(upper, inGuarded(t, dots[:n]), c.factor, c.radius, bias, &task.rows[0], floor)
+			reaching := func(floor float32) []bounded {
+				dst := fenced[bounded](t, n+16)
+				return dst[:active.s8.coarse.reaching(dst, inGuarded(t, dots[:n]), c.factor, c.radius, bias, &task.rows[0], 0, floor)]
+			}
+			all := reaching(none.Score)
 			for i := range y {
-				if y[i] > upper[i] {
-					t.Fatalf("round %d: column %d is %v, over its bound %v", round, i, y[i], upper[i])
+				if all[i].column != int32(i) || y[i] > all[i].upper {
+					t.Fatalf("round %d: column %d is %v, its bound %v", round, i, y[i], all[i])
 				}
 			}
-			if want := slices.Max(upper); top != want {
-				t.Fatalf("round %d: the largest bound is %v, want %v", round, top, want)
-			}
-			want := 0
-			for _, v := range upper {
-				if v >= floor {
-					want++
+			floor := y[r.IntN(n)]
+			some := reaching(floor)
+			for i, b := range all {
+				listed := len(some) > 0 && some[0] == b
+				if listed {
+					some = some[1:]
+				}
+				if !listed && y[i] >= floor || listed && b.upper < floor-1e-6*abs32(floor) {
+					t.Fatalf("round %d: column %d is %v, its bound %v, floor %v: listed %v", round, i, y[i], b, floor, listed)
 				}
 			}
-			if reached != want {
-				t.Fatalf("round %d: %d bounds are at least %v, want %d", round, reached, floor, want)
+			if len(some) > 0 {
+				t.Fatalf("round %d: bound %v is no column's", round, some[0])
 			}
 		}
 	})
 }
+
+func abs32(x float32) float32 { return float32(math.Abs(float64(x))) }
 
 // TestCoarsenRefuses: numbers for which bounds would not hold.
 func TestCoarsenRefuses(t *testing.T) {
@@ -490,10 +497,10 @@ func BenchmarkLinearArgMax(b *testing.B) {
 		if w.Comp == nil {
 			e.Compensate(w)
 		}
-		var c *CoarseWeights
+		c := screened.coarsen(e, nil, memory)
 		b.Run(name+"/Coarsen", func(b *testing.B) {
 			for b.Loop() {
-				c = screened.coarsen(e, nil, memory)
+				screened.coarsen(e, nil, memory)
 			}
 		})
 		for _, m := range []int{1, 4, 8, 16} {
@@ -516,25 +523,38 @@ func BenchmarkLinearArgMax(b *testing.B) {
 // TestReaching lists columns whose bounds reach a floor, in memory of just the room that
 // is asked for.
 func TestReaching(t *testing.T) {
-	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	inf := float32(math.Inf(1))
 	withCoarse(t, func(t *testing.T) {
 		r := newRand()
-		for n := range 70 {
-			upper := fenced[float32](t, n)
-			for i := range upper {
-				upper[i] = []float32{float32(r.IntN(5)), float32(r.NormFloat64()), nan, inf, -inf, 2}[r.IntN(6)]
-			}
-			for _, floor := range []float32{-inf, -1, 0, 2, 1e9, inf} {
-				dst := fenced[bounded](t, n+16)
-				var want []bounded
-				for i, u := range upper {
-					if u >= floor && u > -inf {
-						want = append(want, bounded{int32(100 + i), u})
+		for n := range 300 {
+			dots, factor, radius, bias := fenced[int32](t, n), fenced[float32](t, n), fenced[float32](t, n), fenced[float32](t, n)
+			row := &screenRow{shift: 3, inverse: 0.5, reach: 2, least: 1}
+			upper := make([]float32, n)
+			for _, biased := range []bool{false, true} {
+				for i := range dots {
+					dots[i], factor[i], radius[i], bias[i] = int32(r.IntN(9)), float32(r.IntN(3)), float32(r.IntN(3)), 0
+					upper[i] = (float32(dots[i])-3)*factor[i]*0.5 + radius[i] + 1
+					if biased {
+						bias[i] = float32(r.IntN(3) - 1)
+						upper[i] += bias[i]
 					}
 				}
-				got := slices.DeleteFunc(dst[:active.s8.coarse.reaching(dst, upper, 100, floor)], func(b bounded) bool { return b.upper == -inf })
-				if !slices.Equal(got, want) {
-					t.Fatalf("%d bounds, floor %v: %v, want %v of %v", n, floor, got, want, upper)
+				some := bias
+				if !biased {
+					some = nil
+				}
+				for _, floor := range []float32{-inf, -1, 0, 2, 4.5, 1e9, inf} {
+					dst := fenced[bounded](t, n+16)
+					var want []bounded
+					for i, u := range upper {
+						if u >= floor {
+							want = append(want, bounded{int32(100 + i), u})
+						}
+					}
+					got := dst[:active.s8.coarse.reaching(dst, dots, factor, radius, some, row, 100, floor)]
+					if !slices.EqualFunc(got, want, func(a, b bounded) bool { return a.column == b.column && abs32(a.upper-b.upper) < 1e-4 }) {
+						t.Fatalf("%d bounds, floor %v: %v, want %v of %v", n, floor, got, want, upper)
+					}
 				}
 			}
 		}

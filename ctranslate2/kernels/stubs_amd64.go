@@ -159,13 +159,10 @@ func coarsePairs_8(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, 
 func vendor() (b uint32, d uint32, c uint32)
 
 //go:noescape
-func coarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
+func coarseReaching(dst *int32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32, inverse float32, least float32, first int32, lanes *int32) int
 
 //go:noescape
-func coarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)
-
-//go:noescape
-func coarseReaching(dst *int32, upper *float32, n int, floor float32, first int32, lanes *int32) int
+func coarseReachingBias(dst *int32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32, inverse float32, least float32, first int32, lanes *int32) int
 
 //go:noescape
 func columnsS8_2(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)

@@ -252,88 +252,59 @@ func highOf(sum, l reg.VecVirtual) {
 	VPSRAD(imm(4), sum, sum)
 }
 
-// coarseBounds generates the most that products may be, and returns the largest
-// of them and how many are at least floor. A column's product is
-// y = (dot - shift)·factor·inverse (+ bias), give or take
-// radius·reach + (|y| + |bias|)·slack + least.
-func coarseBounds(biased bool) {
-	name := "coarseBounds"
+// coarseReaching generates the list of columns, of n from first on, whose products may be
+// at least floor: pairs of column and the most that its product may be, in any order of
+// lanes. A product is at most
+// ((dot - shift)·factor + radius·reach + bias·unit + |bias|·slack)·inverse + least,
+// and floor is in units of inverse, without least. There is room for 16 more than n. lanes
+// says how 16 columns and bounds are interleaved. It returns how many they are. Hardly any
+// column reaches a floor that is near the largest product, so that is what is looked for.
+func coarseReaching(biased bool) {
+	name := "coarseReaching"
 	if biased {
 		name += "Bias"
 	}
-	TEXT(name, NOSPLIT, "func(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)")
+	TEXT(name, NOSPLIT, "func(dst *int32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32, inverse float32, least float32, first int32, lanes *int32) int")
 	Pragma("noescape")
-	upper, dot, n, factor, radius := gp("upper"), gp("dot"), gp("n"), gp("factor"), gp("radius")
-	pointers := []reg.GPVirtual{upper, dot, factor, radius}
+	dst, dot, n, factor, radius := gp("dst"), gp("dot"), gp("n"), gp("factor"), gp("radius")
+	pointers := []reg.GPVirtual{dot, factor, radius}
+	var unit, slack reg.VecVirtual
 	if biased {
-		pointers = append(pointers, gp("bias"))
+		pointers, unit, slack = append(pointers, gp("bias")), broadcast("unit"), broadcast("slack")
 	}
-	shift, inverse, reach, slack, least, floor := broadcast("shift"), broadcast("inverse"), broadcast("reach"), broadcast("slack"), broadcast("least"), broadcast("floor")
-	abs, top := constant(0x7fffffff), constant(0xff800000) // -Inf
-	reached, hits, some := GP64(), GP64(), K()
-	XORQ(reached, reached)
+	column := Load(Param("first"), GP32())
+	shift, reach, floor, low, high := broadcast("shift"), broadcast("reach"), broadcast("floor"), ZMM(), ZMM()
+	lanes, abs := gp("lanes"), constant(0x7fffffff)
+	VMOVDQU32(mem{Base: lanes}, low)
+	VMOVDQU32(mem{Base: lanes, Disp: 64}, high)
+	some, hits, block := K(), GP64(), "full"
 	loop16(name, n, func(mask *reg.OpmaskVirtual) {
-		y, margin := loadPS(mem{Base: dot}, mask), ZMM()
+		y := loadPS(mem{Base: dot}, mask)
 		VCVTDQ2PS(y, y)
 		VSUBPS(shift, y, y)
 		VMULPS(loadPS(mem{Base: factor}, mask), y, y)
-		VMULPS(inverse, y, y)
-		VANDPS(abs, y, margin)
-		VFMADD213PS(least, slack, margin)
-		VFMADD231PS(loadPS(mem{Base: radius}, mask), reach, margin)
+		VFMADD231PS(loadPS(mem{Base: radius}, mask), reach, y)
 		if biased {
-			b := loadPS(mem{Base: pointers[4]}, mask)
-			VADDPS(b, y, y)
+			b := loadPS(mem{Base: pointers[3]}, mask)
+			VFMADD231PS(unit, b, y)
 			VANDPS(abs, b, b)
-			VFMADD231PS(slack, b, margin)
+			VFMADD231PS(slack, b, y)
 		}
-		VADDPS(margin, y, y)
-		storePS(y, mem{Base: upper}, mask)
 		if mask != nil {
-			VMAXPS(y, top, *mask, top)
-			VCMPPS(imm(29), floor, y, *mask, some) // y >= floor
-		} else {
-			VMAXPS(y, top, top)
-			VCMPPS(imm(29), floor, y, some)
-		}
-		KMOVW(some, hits.As32())
-		POPCNTQ(hits, hits)
-		ADDQ(hits, reached)
-	}, func() {
-		for _, p := range pointers {
-			ADDQ(imm(64), p)
-		}
-	})
-	maxLanes(top)
-	Store(top.AsX(), ReturnIndex(0))
-	Store(reached, ReturnIndex(1))
-	VZEROUPPER()
-	RET()
-}
-
-// coarseReaching generates the list of those of n bounds that are at least floor: pairs of
-// column, from first on, and bound. There is room for 16 more than n. lanes says how 16 of
-// each are interleaved. It returns how many they are.
-func coarseReaching() {
-	const name = "coarseReaching"
-	TEXT(name, NOSPLIT, "func(dst *int32, upper *float32, n int, floor float32, first int32, lanes *int32) int")
-	Pragma("noescape")
-	dst, upper, n, lanes := gp("dst"), gp("upper"), gp("n"), gp("lanes")
-	floor, column, sixteen, low, high := broadcast("floor"), ZMM(), constant(16), ZMM(), ZMM()
-	VPBROADCASTD(Load(Param("first"), GP32()), column)
-	VPADDD(mem{Base: lanes, Disp: 128}, column, column)
-	VMOVDQU32(mem{Base: lanes}, low)
-	VMOVDQU32(mem{Base: lanes, Disp: 64}, high)
-	some, hits := K(), GP64()
-	loop16(name, n, func(mask *reg.OpmaskVirtual) {
-		y, at16, pairs := loadPS(mem{Base: upper}, mask), ZMM(), ZMM()
-		if mask != nil {
+			block = "rest"
 			VCMPPS(imm(29), floor, y, *mask, some) // y >= floor
 		} else {
 			VCMPPS(imm(29), floor, y, some)
 		}
+		KORTESTW(some, some)
+		JZ(label(name + "_none_" + block))
+		at16, pairs := ZMM(), ZMM()
+		VPBROADCASTD(column, at16)
+		VPADDD(mem{Base: lanes, Disp: 128}, at16, at16)
+		VMULPS_BCST(param("inverse"), y, y)
+		VADDPS_BCST(param("least"), y, y)
 		VCOMPRESSPS_Z(y, some, y)
-		VPCOMPRESSD_Z(column, some, at16)
+		VPCOMPRESSD_Z(at16, some, at16)
 		VMOVDQA64(at16, pairs)
 		VPERMT2D(y, low, pairs)
 		VPERMT2D(y, high, at16)
@@ -342,9 +313,12 @@ func coarseReaching() {
 		KMOVW(some, hits.As32())
 		POPCNTQ(hits, hits)
 		LEAQ(mem{Base: dst, Index: hits, Scale: 8}, dst)
+		Label(name + "_none_" + block)
 	}, func() {
-		VPADDD(sixteen, column, column)
-		ADDQ(imm(64), upper)
+		ADDL(imm(16), column)
+		for _, p := range pointers {
+			ADDQ(imm(64), p)
+		}
 	})
 	SUBQ(param("dst"), dst)
 	SHRQ(imm(3), dst)

@@ -33,9 +33,8 @@ func main() {
 		coarsePairs(m)
 	}
 	vendor()
-	coarseBounds(false)
-	coarseBounds(true)
-	coarseReaching()
+	coarseReaching(false)
+	coarseReaching(true)
 	for m := leastColumnRows; m <= mostColumnRows; m++ {
 		columnsS8(m)
 	}

@@ -159,58 +159,47 @@ func (t *instructions) coarseDots(mr int) {
 	end()
 }
 
-// coarseBounds generates the most that products may be, and returns the largest
-// of them and how many are at least floor. A column's product is
-// y = (dot - shift)·factor·inverse (+ bias), give or take
-// radius·reach + (|y| + |bias|)·slack + least.
+// coarseBounds generates the most that products of n columns may be, in units of inverse
+// and without least, and returns how many are at least floor:
+// (dot - shift)·factor + radius·reach + bias·unit + |bias|·slack.
 func coarseBounds(biased bool) {
 	name := "avx2CoarseBounds"
 	if biased {
 		name += "Bias"
 	}
-	text(name, "func(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, inverse float32, reach float32, slack float32, least float32, floor float32) (top float32, reached int)")
+	text(name, "func(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32) int")
 	upper, dot, n, factor, radius := gp("upper"), gp("dot"), gp("n"), gp("factor"), gp("radius")
 	pointers := []reg.GPVirtual{upper, dot, factor, radius}
 	if biased {
 		pointers = append(pointers, gp("bias"))
 	}
-	shift, inverse, reach, slack, least, floor := broadcast("shift"), broadcast("inverse"), broadcast("reach"), broadcast("slack"), broadcast("least"), broadcast("floor")
-	abs, top, lowest := constant(0x7fffffff), constant(0xff800000), constant(0xff800000) // -Inf
+	shift, reach, unit, slack, floor := broadcast("shift"), broadcast("reach"), broadcast("unit"), broadcast("slack"), broadcast("floor")
+	abs := constant(0x7fffffff)
 	reached, hits, some := GP64(), GP64(), YMM()
 	XORQ(reached, reached)
 	loop8(name, n, func(mask *reg.VecVirtual) {
-		y, margin := loadPS(mem{Base: dot}, mask), YMM()
+		y := loadPS(mem{Base: dot}, mask)
 		VCVTDQ2PS(y, y)
 		VSUBPS(shift, y, y)
 		VMULPS(loadPS(mem{Base: factor}, mask), y, y)
-		VMULPS(inverse, y, y)
-		VANDPS(abs, y, margin)
-		VFMADD213PS(least, slack, margin)
-		VFMADD231PS(loadPS(mem{Base: radius}, mask), reach, margin)
+		VFMADD231PS(loadPS(mem{Base: radius}, mask), reach, y)
 		if biased {
 			b := loadPS(mem{Base: pointers[4]}, mask)
-			VADDPS(b, y, y)
+			VFMADD231PS(unit, b, y)
 			VANDPS(abs, b, b)
-			VFMADD231PS(slack, b, margin)
+			VFMADD231PS(slack, b, y)
 		}
-		VADDPS(margin, y, y)
-		if mask != nil {
-			VMASKMOVPS(y, *mask, mem{Base: upper})
-			VBLENDVPS(*mask, y, lowest, y)
-		} else {
-			VMOVUPS(y, mem{Base: upper})
-		}
-		VMAXPS(y, top, top)
 		VCMPPS(imm(29), floor, y, some) // y >= floor
 		if mask != nil {
+			VMASKMOVPS(y, *mask, mem{Base: upper})
 			VANDPS(*mask, some, some)
+		} else {
+			VMOVUPS(y, mem{Base: upper})
 		}
 		VMOVMSKPS(some, hits.As32())
 		POPCNTQ(hits, hits)
 		ADDQ(hits, reached)
 	}, func() { spread(32, pointers...) })
-	maxLanes(top)
-	Store(top.AsX(), ReturnIndex(0))
-	Store(reached, ReturnIndex(1))
+	Store(reached, ReturnIndex(0))
 	end()
 }
