@@ -45,36 +45,6 @@ func (r *screenRow) floor(floor float32) float32 {
 	return math.Nextafter32(float32((float64(floor)-float64(r.least))/float64(r.inverse)), float32(math.Inf(-1)))
 }
 
-// bounded is a column whose product is at most upper.
-type bounded struct {
-	column int32
-	upper  float32
-}
-
-// found is what a thread knows of a row's products.
-type found struct {
-	best    Candidate // the largest that was computed, the first of equals
-	likely  float32   // the largest bound whose column was computed
-	columns []bounded // those that may be as large
-	chunks  []bounded // the first columns of chunks where too many may be
-	single  singleProduct
-}
-
-// score is a product that only grows.
-type score struct{ bits atomic.Uint32 }
-
-func (s *score) load() float32 { return math.Float32frombits(s.bits.Load()) }
-
-// raise makes s at least y, and reports whether it was less.
-func (s *score) raise(y float32) bool {
-	for old := s.bits.Load(); y > math.Float32frombits(old); old = s.bits.Load() {
-		if s.bits.CompareAndSwap(old, math.Float32bits(y)) {
-			return true
-		}
-	}
-	return false
-}
-
 // screenTask finds the columns with the largest products.
 type screenTask struct {
 	e      *Executor
@@ -204,9 +174,6 @@ func (t *screenTask) reset(m int) {
 	t.next.Store(0)
 }
 
-// none is less than any product.
-var none = Candidate{Index: -1, Score: float32(math.Inf(-1))}
-
 // Do screens chunks until none is left.
 func (t *screenTask) Do(thread, _ int) {
 	n := t.c.n
@@ -250,17 +217,6 @@ func (t *screenTask) list(f *found, r, n0 int, dots []int32) {
 		return
 	}
 	f.columns = f.columns[:len(f.columns)+len(some)]
-}
-
-// likeliest returns the first of those with the largest bound.
-func likeliest(some []bounded) bounded {
-	top := some[0]
-	for _, b := range some {
-		if b.upper > top.upper {
-			top = b
-		}
-	}
-	return top
 }
 
 // chunkStride is how far the rows of a chunk's products are apart.
@@ -352,19 +308,6 @@ func (t *screenTask) pays() bool {
 		return left <= 4*screenMost
 	}
 	return left <= screenMost
-}
-
-// upTo drops what can't be as large as known: nearly all, one after the other.
-func upTo(all []bounded, known float32) []bounded {
-	n := 0
-	for _, b := range all {
-		if b.upper < known {
-			continue
-		}
-		all[n] = b
-		n++
-	}
-	return all[:n]
 }
 
 // settleTask computes what may be as large as what is known.

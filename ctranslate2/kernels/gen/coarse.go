@@ -128,7 +128,7 @@ type levelFetch func(u int)
 // leastHalvesRows is the fewest rows that one of several blocks has.
 const leastHalvesRows = 4
 
-// fetchKind is how products with levels fetch them.
+// A fetchKind is how products with levels fetch them: see the functions of these names.
 type fetchKind int
 
 const (
@@ -253,8 +253,8 @@ func highOf(sum, l reg.VecVirtual) {
 }
 
 // coarseReaching generates the list of columns, of n from first on, whose products may be
-// at least floor: pairs of column and the most that its product may be, in any order of
-// lanes. A product is at most
+// at least floor: pairs of column and the most that its product may be, in the columns'
+// order. A product is at most
 // ((dot - shift)·factor + radius·reach + bias·unit + |bias|·slack)·inverse + least,
 // and floor is in units of inverse, without least. There is room for 16 more than n. lanes
 // says how 16 columns and bounds are interleaved. It returns how many they are. Hardly any
