@@ -21667,8 +21667,8 @@ TEXT ·tileProducts_1(SB), NOSPLIT, $0-96
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x00
-	MOVQ shift+56(FP), AX
-	SUBQ AX, w+8(FP)
+	MOVQ shift+56(FP), CX
+	SUBQ CX, w+8(FP)
 
 tileProducts_1_panel:
 	MOVQ w+8(FP), DI
@@ -21689,19 +21689,19 @@ tileProducts_1_panel:
 	BYTE $0x49
 	BYTE $0xc8
 	MOVQ n+48(FP), CX
-	MOVQ SI, AX
-	SHLQ $0x05, AX
-	ADDQ DI, AX
-	MOVQ AX, w+8(FP)
+	MOVQ SI, BX
+	SHLQ $0x05, BX
+	ADDQ DI, BX
+	MOVQ BX, w+8(FP)
 	CMPQ panels+24(FP), $0x01
 	JNE  tileProducts_1_more
-	MOVQ pf+88(FP), AX
+	MOVQ pf+88(FP), BX
 
 tileProducts_1_more:
-	MOVQ SI, BX
-	SHLQ $0x02, BX
-	LEAQ (BX)(BX*2), R10
-	LEAQ (AX)(BX*4), R9
+	MOVQ SI, R9
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R12
+	LEAQ (BX)(R9*4), R10
 
 tileProducts_1_loop:
 	BYTE       $0xc4
@@ -21710,62 +21710,70 @@ tileProducts_1_loop:
 	BYTE       $0x4b
 	BYTE       $0x34
 	BYTE       $0x18
-	PREFETCHT0 (AX)
-	PREFETCHT0 (AX)(BX*1)
-	PREFETCHT0 (AX)(BX*2)
-	PREFETCHT0 (AX)(R10*1)
-	PREFETCHT0 (R9)
-	PREFETCHT0 (R9)(BX*1)
-	PREFETCHT0 (R9)(BX*2)
-	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 (BX)(R12*1)
+	PREFETCHT0 (R10)
+	PREFETCHT0 (R10)(R9*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x24
 	BYTE       $0x37
+	PREFETCHT0 (R10)(R9*2)
+	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 64(BX)(R12*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xc4
-	PREFETCHT0 64(AX)
-	PREFETCHT0 64(AX)(BX*1)
-	PREFETCHT0 64(AX)(BX*2)
-	PREFETCHT0 64(AX)(R10*1)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 64(R9)(BX*1)
-	PREFETCHT0 64(R9)(BX*2)
-	PREFETCHT0 64(R9)(R10*1)
-	PREFETCHT0 128(AX)
-	PREFETCHT0 128(AX)(BX*1)
-	PREFETCHT0 128(AX)(BX*2)
-	PREFETCHT0 128(AX)(R10*1)
-	PREFETCHT0 128(R9)
-	PREFETCHT0 128(R9)(BX*1)
-	PREFETCHT0 128(R9)(BX*2)
-	PREFETCHT0 128(R9)(R10*1)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 64(R10)(R9*1)
+	PREFETCHT0 64(R10)(R9*2)
+	PREFETCHT0 64(R10)(R12*1)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*2)
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x2c
 	BYTE       $0x32
+	PREFETCHT0 128(BX)(R12*1)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 128(R10)(R9*1)
+	PREFETCHT0 128(R10)(R9*2)
+	PREFETCHT0 128(R10)(R12*1)
+	PREFETCHT0 192(BX)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xcd
-	PREFETCHT0 192(AX)
-	PREFETCHT0 192(AX)(BX*1)
-	PREFETCHT0 192(AX)(BX*2)
-	PREFETCHT0 192(AX)(R10*1)
-	PREFETCHT0 192(R9)
-	PREFETCHT0 192(R9)(BX*1)
-	PREFETCHT0 192(R9)(BX*2)
-	PREFETCHT0 192(R9)(R10*1)
-	ADDQ       $+256, AX
-	ADDQ       $+256, R9
+	PREFETCHT0 192(BX)(R9*1)
+	PREFETCHT0 192(BX)(R9*2)
+	PREFETCHT0 192(BX)(R12*1)
+	PREFETCHT0 192(R10)
+	PREFETCHT0 192(R10)(R9*1)
+	PREFETCHT0 192(R10)(R9*2)
+	PREFETCHT0 192(R10)(R12*1)
+	ADDQ       $0x01, AX
+	ADDQ       $+256, BX
+	ADDQ       $+256, R10
 	ADDQ       $0x40, DI
 	ADDQ       $0x40, DX
 	ADDQ       $+1024, R8
@@ -21779,28 +21787,68 @@ tileProducts_1_loop:
 	BYTE       $0x4b
 	BYTE       $0x34
 	BYTE       $0x18
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x24
 	BYTE       $0x37
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xc4
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x2c
 	BYTE       $0x32
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xcd
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 
 tileProducts_1_whole:
 	MOVQ        products+64(FP), CX
@@ -21819,29 +21867,29 @@ tileProducts_1_whole:
 	BYTE        $0x4b
 	BYTE        $0x0c
 	BYTE        $0x1f
-	LEAQ        (AX)(BX*4), AX
-	ADDQ        R10, AX
-	LEAQ        (R9)(BX*4), R9
-	ADDQ        R10, R9
+	LEAQ        (BX)(R9*4), BX
+	ADDQ        R12, BX
+	LEAQ        (R10)(R9*4), R10
+	ADDQ        R12, R10
 	MOVQ        products+64(FP), CX
 	MOVQ        c+72(FP), DX
 	MOVQ        add+80(FP), SI
-	PREFETCHT0  (AX)
-	PREFETCHT0  (AX)(BX*1)
-	PREFETCHT0  (AX)(BX*2)
-	PREFETCHT0  (AX)(R10*1)
-	PREFETCHT0  (R9)
-	PREFETCHT0  (R9)(BX*1)
-	PREFETCHT0  (R9)(BX*2)
-	PREFETCHT0  (R9)(R10*1)
-	PREFETCHT0  64(AX)
-	PREFETCHT0  64(AX)(BX*1)
-	PREFETCHT0  64(AX)(BX*2)
-	PREFETCHT0  64(AX)(R10*1)
-	PREFETCHT0  64(R9)
-	PREFETCHT0  64(R9)(BX*1)
-	PREFETCHT0  64(R9)(BX*2)
-	PREFETCHT0  64(R9)(R10*1)
+	PREFETCHT0  (BX)
+	PREFETCHT0  (BX)(R9*1)
+	PREFETCHT0  (BX)(R9*2)
+	PREFETCHT0  (BX)(R12*1)
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R10)(R9*1)
+	PREFETCHT0  (R10)(R9*2)
+	PREFETCHT0  (R10)(R12*1)
+	PREFETCHT0  64(BX)
+	PREFETCHT0  64(BX)(R9*1)
+	PREFETCHT0  64(BX)(R9*2)
+	PREFETCHT0  64(BX)(R12*1)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  64(R10)(R9*1)
+	PREFETCHT0  64(R10)(R9*2)
+	PREFETCHT0  64(R10)(R12*1)
 	VMOVDQU32   (SI), Z0
 	VMOVDQU8    (CX), Z1
 	VMOVDQU8    64(CX), Z2
@@ -21955,22 +22003,22 @@ tileProducts_1_whole:
 	VMOVDQU32   Z17, 1792(DX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 1920(DX)
-	PREFETCHT0  128(AX)
-	PREFETCHT0  128(AX)(BX*1)
-	PREFETCHT0  128(AX)(BX*2)
-	PREFETCHT0  128(AX)(R10*1)
-	PREFETCHT0  128(R9)
-	PREFETCHT0  128(R9)(BX*1)
-	PREFETCHT0  128(R9)(BX*2)
-	PREFETCHT0  128(R9)(R10*1)
-	PREFETCHT0  192(AX)
-	PREFETCHT0  192(AX)(BX*1)
-	PREFETCHT0  192(AX)(BX*2)
-	PREFETCHT0  192(AX)(R10*1)
-	PREFETCHT0  192(R9)
-	PREFETCHT0  192(R9)(BX*1)
-	PREFETCHT0  192(R9)(BX*2)
-	PREFETCHT0  192(R9)(R10*1)
+	PREFETCHT0  128(BX)
+	PREFETCHT0  128(BX)(R9*1)
+	PREFETCHT0  128(BX)(R9*2)
+	PREFETCHT0  128(BX)(R12*1)
+	PREFETCHT0  128(R10)
+	PREFETCHT0  128(R10)(R9*1)
+	PREFETCHT0  128(R10)(R9*2)
+	PREFETCHT0  128(R10)(R12*1)
+	PREFETCHT0  192(BX)
+	PREFETCHT0  192(BX)(R9*1)
+	PREFETCHT0  192(BX)(R9*2)
+	PREFETCHT0  192(BX)(R12*1)
+	PREFETCHT0  192(R10)
+	PREFETCHT0  192(R10)(R9*1)
+	PREFETCHT0  192(R10)(R9*2)
+	PREFETCHT0  192(R10)(R12*1)
 	VMOVDQU32   64(SI), Z0
 	VMOVDQU8    1024(CX), Z1
 	VMOVDQU8    1088(CX), Z2
@@ -22106,93 +22154,198 @@ TEXT ·tilePanel_1(SB), NOSPLIT, $0-104
 	BYTE $0x49
 	BYTE $0x00
 	MOVQ $+64, R11
-	MOVQ pf+80(FP), AX
-	MOVQ ldw+88(FP), CX
-	SHLQ $0x02, CX
-	LEAQ (CX)(CX*2), R10
-	LEAQ (AX)(CX*4), BX
+	MOVQ pf+80(FP), CX
+	MOVQ ldw+88(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), R12
+	LEAQ (CX)(BX*4), R10
+	MOVQ lines+96(FP), R13
+	SHLQ $0x06, R13
 
 tilePanel_1_call:
-	MOVQ from+64(FP), DI
-	MOVQ ldfrom+72(FP), SI
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x04
-	BYTE $0x37
-	ADDQ $0x40, DI
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x0c
-	BYTE $0x37
-	SUBQ $0x40, DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	MOVQ DI, from+64(FP)
-	MOVQ panel+32(FP), R8
-	MOVQ R8, R9
-	ADDQ high+40(FP), R9
-	MOVQ n+48(FP), SI
-	MOVQ x+8(FP), DX
-
-tilePanel_1_loop:
-	BYTE  $0xc4
-	BYTE  $0x82
-	BYTE  $0x7b
-	BYTE  $0x4b
-	BYTE  $0x34
-	BYTE  $0x18
-	BYTE  $0xc4
-	BYTE  $0xa2
-	BYTE  $0x7b
-	BYTE  $0x4b
-	BYTE  $0x24
-	BYTE  $0x1a
+	MOVQ  from+64(FP), DI
+	MOVQ  ldfrom+72(FP), SI
 	BYTE  $0xc4
 	BYTE  $0xe2
-	BYTE  $0x49
-	BYTE  $0x5e
-	BYTE  $0xc4
-	BYTE  $0xc4
-	BYTE  $0x82
 	BYTE  $0x7b
 	BYTE  $0x4b
-	BYTE  $0x3c
-	BYTE  $0x19
+	BYTE  $0x04
+	BYTE  $0x37
+	ADDQ  $0x40, DI
 	BYTE  $0xc4
 	BYTE  $0xe2
-	BYTE  $0x41
-	BYTE  $0x5e
-	BYTE  $0xcc
-	MOVQ  lines+96(FP), DI
-	TESTQ DI, DI
-	JZ    tilePanel_1_fetched
+	BYTE  $0x7b
+	BYTE  $0x4b
+	BYTE  $0x0c
+	BYTE  $0x37
+	SUBQ  $0x40, DI
+	LEAQ  (DI)(SI*4), DI
+	LEAQ  (DI)(SI*4), DI
+	LEAQ  (DI)(SI*4), DI
+	LEAQ  (DI)(SI*4), DI
+	MOVQ  DI, from+64(FP)
+	MOVQ  panel+32(FP), R8
+	MOVQ  R8, R9
+	ADDQ  high+40(FP), R9
+	MOVQ  n+48(FP), SI
+	MOVQ  x+8(FP), DX
+	TESTQ R13, R13
+	JZ    tilePanel_1_loop
 
 tilePanel_1_fetch:
-	PREFETCHT0 (AX)
-	PREFETCHT0 (AX)(CX*1)
-	PREFETCHT0 (AX)(CX*2)
-	PREFETCHT0 (AX)(R10*1)
-	PREFETCHT0 (BX)
-	PREFETCHT0 (BX)(CX*1)
-	PREFETCHT0 (BX)(CX*2)
-	PREFETCHT0 (BX)(R10*1)
-	ADDQ       $+64, AX
-	ADDQ       $+64, BX
-	DECQ       DI
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	PREFETCHT0 (CX)
+	PREFETCHT0 (CX)(BX*1)
+	PREFETCHT0 (CX)(BX*2)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x1a
+	PREFETCHT0 (CX)(R12*1)
+	PREFETCHT0 (R10)
+	PREFETCHT0 (R10)(BX*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x49
+	BYTE       $0x5e
+	BYTE       $0xc4
+	PREFETCHT0 (R10)(BX*2)
+	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 64(CX)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x19
+	PREFETCHT0 64(CX)(BX*1)
+	PREFETCHT0 64(CX)(BX*2)
+	PREFETCHT0 64(CX)(R12*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x41
+	BYTE       $0x5e
+	BYTE       $0xcc
+	PREFETCHT0 64(R10)
+	PREFETCHT0 64(R10)(BX*1)
+	PREFETCHT0 64(R10)(BX*2)
+	PREFETCHT0 64(R10)(R12*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $+1024, R8
+	ADDQ       $+1024, R9
+	ADDQ       $+1024, DX
+	ADDQ       R13, CX
+	ADDQ       R13, R10
+	DECQ       SI
 	JNZ        tilePanel_1_fetch
+	JMP        tilePanel_1_done
 
-tilePanel_1_fetched:
+tilePanel_1_loop:
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x34
+	BYTE $0x18
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x24
+	BYTE $0x1a
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x49
+	BYTE $0x5e
+	BYTE $0xc4
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x3c
+	BYTE $0x19
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x41
+	BYTE $0x5e
+	BYTE $0xcc
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
 	ADDQ $+1024, R8
 	ADDQ $+1024, R9
 	ADDQ $+1024, DX
 	DECQ SI
 	JNZ  tilePanel_1_loop
+
+tilePanel_1_done:
 	MOVQ c+56(FP), DI
 	MOVQ $+128, SI
 	BYTE $0xc4
@@ -22235,9 +22388,9 @@ TEXT ·coarseTiles_1(SB), $2112-72
 	BYTE         $0x78
 	BYTE         $0x49
 	BYTE         $0x00
-	MOVQ         panel+32(FP), AX
-	MOVL         $0x0f0f0f0f, CX
-	VPBROADCASTD CX, Z0
+	MOVQ         panel+32(FP), CX
+	MOVL         $0x0f0f0f0f, DX
+	VPBROADCASTD DX, Z0
 	MOVQ         $+64, R11
 
 coarseTiles_1_panel:
@@ -22253,68 +22406,68 @@ coarseTiles_1_panel:
 	BYTE       $0x7b
 	BYTE       $0x49
 	BYTE       $0xd8
-	MOVQ       n+48(FP), CX
+	MOVQ       n+48(FP), DX
 	LEAQ       63(SP), R8
 	ANDQ       $-64, R8
 	LEAQ       1024(R8), R10
-	IMUL3Q     $+256, CX, BX
-	LEAQ       128(AX)(BX*4), DX
-	LEAQ       (BX)(BX*2), R12
-	MOVQ       AX, R9
-	VPANDD     (AX), Z0, Z1
-	PREFETCHT0 (DX)
+	IMUL3Q     $+256, DX, R12
+	LEAQ       128(CX)(R12*4), BX
+	LEAQ       (R12)(R12*2), R13
+	MOVQ       CX, R9
+	VPANDD     (CX), Z0, Z1
+	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, (R8)
-	VPANDD     64(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*1)
+	VPANDD     64(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 64(R8)
-	VPANDD     128(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*2)
+	VPANDD     128(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 128(R8)
-	VPANDD     192(AX), Z0, Z1
-	PREFETCHT0 (DX)(R12*1)
-	ADDQ       $+64, DX
+	VPANDD     192(CX), Z0, Z1
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 192(R8)
-	VPANDD     256(AX), Z0, Z1
-	PREFETCHT0 (DX)
+	VPANDD     256(CX), Z0, Z1
+	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, 256(R8)
-	VPANDD     320(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*1)
+	VPANDD     320(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 320(R8)
-	VPANDD     384(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*2)
+	VPANDD     384(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 384(R8)
-	VPANDD     448(AX), Z0, Z1
-	PREFETCHT0 (DX)(R12*1)
-	ADDQ       $+64, DX
+	VPANDD     448(CX), Z0, Z1
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 448(R8)
-	VPANDD     512(AX), Z0, Z1
-	PREFETCHT0 (DX)
+	VPANDD     512(CX), Z0, Z1
+	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, 512(R8)
-	VPANDD     576(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*1)
+	VPANDD     576(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 576(R8)
-	VPANDD     640(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*2)
+	VPANDD     640(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 640(R8)
-	VPANDD     704(AX), Z0, Z1
-	PREFETCHT0 (DX)(R12*1)
-	ADDQ       $+64, DX
+	VPANDD     704(CX), Z0, Z1
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 704(R8)
-	VPANDD     768(AX), Z0, Z1
-	PREFETCHT0 (DX)
+	VPANDD     768(CX), Z0, Z1
+	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, 768(R8)
-	VPANDD     832(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*1)
+	VPANDD     832(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 832(R8)
-	VPANDD     896(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*2)
+	VPANDD     896(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 896(R8)
-	VPANDD     960(AX), Z0, Z1
-	PREFETCHT0 (DX)(R12*1)
-	ADDQ       $+64, DX
+	VPANDD     960(CX), Z0, Z1
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 960(R8)
-	ADDQ       $+1024, AX
-	DECQ       CX
+	ADDQ       $+1024, CX
+	DECQ       DX
 	JZ         coarseTiles_1_last
 
 coarseTiles_1_loop:
@@ -22324,85 +22477,101 @@ coarseTiles_1_loop:
 	BYTE       $0x4b
 	BYTE       $0x34
 	BYTE       $0x18
+	VPANDD     (CX), Z0, Z1
+	PREFETCHT0 (BX)
+	VMOVDQA64  Z1, (R10)
+	VPANDD     64(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*1)
+	VMOVDQA64  Z1, 64(R10)
+	VPANDD     128(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*2)
+	VMOVDQA64  Z1, 128(R10)
+	VPANDD     192(CX), Z0, Z1
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $+64, BX
+	VMOVDQA64  Z1, 192(R10)
+	VPANDD     256(CX), Z0, Z1
+	PREFETCHT0 (BX)
+	VMOVDQA64  Z1, 256(R10)
 	BYTE       $0xc4
 	BYTE       $0x82
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x3c
 	BYTE       $0x19
-	ADDQ       $+1024, R9
-	VPANDD     (AX), Z0, Z1
-	PREFETCHT0 (DX)
-	VMOVDQA64  Z1, (R10)
-	VPANDD     64(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*1)
-	VMOVDQA64  Z1, 64(R10)
-	VPANDD     128(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*2)
-	VMOVDQA64  Z1, 128(R10)
-	VPANDD     192(AX), Z0, Z1
-	PREFETCHT0 (DX)(R12*1)
-	ADDQ       $+64, DX
-	VMOVDQA64  Z1, 192(R10)
-	VPANDD     256(AX), Z0, Z1
-	PREFETCHT0 (DX)
-	VMOVDQA64  Z1, 256(R10)
-	VPANDD     320(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*1)
+	VPANDD     320(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 320(R10)
-	VPANDD     384(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*2)
+	VPANDD     384(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 384(R10)
-	VPANDD     448(AX), Z0, Z1
-	PREFETCHT0 (DX)(R12*1)
-	ADDQ       $+64, DX
+	VPANDD     448(CX), Z0, Z1
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $+64, BX
 	VMOVDQA64  Z1, 448(R10)
-	VPANDD     512(AX), Z0, Z1
-	PREFETCHT0 (DX)
+	VPANDD     512(CX), Z0, Z1
+	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, 512(R10)
-	VPANDD     576(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*1)
+	VPANDD     576(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 576(R10)
-	VPANDD     640(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*2)
-	VMOVDQA64  Z1, 640(R10)
-	VPANDD     704(AX), Z0, Z1
-	PREFETCHT0 (DX)(R12*1)
-	ADDQ       $+64, DX
-	VMOVDQA64  Z1, 704(R10)
-	VPANDD     768(AX), Z0, Z1
-	PREFETCHT0 (DX)
-	VMOVDQA64  Z1, 768(R10)
-	VPANDD     832(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*1)
-	VMOVDQA64  Z1, 832(R10)
-	VPANDD     896(AX), Z0, Z1
-	PREFETCHT0 (DX)(BX*2)
-	VMOVDQA64  Z1, 896(R10)
-	VPANDD     960(AX), Z0, Z1
-	PREFETCHT0 (DX)(R12*1)
-	ADDQ       $+64, DX
-	VMOVDQA64  Z1, 960(R10)
-	ADDQ       $+1024, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x2c
 	BYTE       $0x37
+	VPANDD     640(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*2)
+	VMOVDQA64  Z1, 640(R10)
+	VPANDD     704(CX), Z0, Z1
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $+64, BX
+	VMOVDQA64  Z1, 704(R10)
+	VPANDD     768(CX), Z0, Z1
+	PREFETCHT0 (BX)
+	VMOVDQA64  Z1, 768(R10)
+	VPANDD     832(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*1)
+	VMOVDQA64  Z1, 832(R10)
+	VPANDD     896(CX), Z0, Z1
+	PREFETCHT0 (BX)(R12*2)
+	VMOVDQA64  Z1, 896(R10)
+	VPANDD     960(CX), Z0, Z1
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $+64, BX
+	VMOVDQA64  Z1, 960(R10)
+	ADDQ       $+1024, CX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xd5
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x42
 	BYTE       $0x5e
 	BYTE       $0xdd
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	ADDQ       $0x40, DI
+	ADDQ       $+1024, R9
 	XCHGQ      R10, R8
-	DECQ       CX
+	DECQ       DX
 	JNZ        coarseTiles_1_loop
 
 coarseTiles_1_last:
@@ -22412,30 +22581,70 @@ coarseTiles_1_last:
 	BYTE $0x4b
 	BYTE $0x34
 	BYTE $0x18
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
 	BYTE $0xc4
 	BYTE $0x82
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0x3c
 	BYTE $0x19
-	ADDQ $+1024, R9
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0x2c
 	BYTE $0x37
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x4a
 	BYTE $0x5e
 	BYTE $0xd5
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x42
 	BYTE $0x5e
 	BYTE $0xdd
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
 	ADDQ $0x40, DI
+	ADDQ $+1024, R9
 	MOVQ c+56(FP), DI
 	MOVQ ldc+64(FP), SI
 	BYTE $0xc4
@@ -22456,20 +22665,20 @@ coarseTiles_1_last:
 	LEAQ (DI)(SI*4), DI
 	LEAQ (DI)(SI*4), DI
 	LEAQ (DI)(SI*4), DI
-	MOVQ c+56(FP), CX
-	MOVQ ldc+64(FP), DX
-	MOVQ rows+24(FP), BX
+	MOVQ c+56(FP), DX
+	MOVQ ldc+64(FP), BX
+	MOVQ rows+24(FP), SI
 
 coarseTiles_1_row:
-	VMOVDQU32 (CX), Z1
-	VMOVDQU32 64(CX), Z2
+	VMOVDQU32 (DX), Z1
+	VMOVDQU32 64(DX), Z2
 	VPSUBD    Z1, Z2, Z2
 	VPSRAD    $0x04, Z2, Z2
-	VMOVDQU32 Z2, 64(CX)
-	ADDQ      DX, CX
-	DECQ      BX
+	VMOVDQU32 Z2, 64(DX)
+	ADDQ      BX, DX
+	DECQ      SI
 	JNZ       coarseTiles_1_row
-	ADDQ      $+128, AX
+	ADDQ      $+128, CX
 	ADDQ      $+128, c+56(FP)
 	DECQ      panels+40(FP)
 	JNZ       coarseTiles_1_panel
@@ -22490,8 +22699,8 @@ TEXT ·tileProducts_2(SB), NOSPLIT, $0-96
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x00
-	MOVQ shift+56(FP), AX
-	SUBQ AX, w+8(FP)
+	MOVQ shift+56(FP), CX
+	SUBQ CX, w+8(FP)
 
 tileProducts_2_panel:
 	MOVQ w+8(FP), DI
@@ -22524,19 +22733,19 @@ tileProducts_2_panel:
 	BYTE $0x49
 	BYTE $0xd8
 	MOVQ n+48(FP), CX
-	MOVQ SI, AX
-	SHLQ $0x05, AX
-	ADDQ DI, AX
-	MOVQ AX, w+8(FP)
+	MOVQ SI, BX
+	SHLQ $0x05, BX
+	ADDQ DI, BX
+	MOVQ BX, w+8(FP)
 	CMPQ panels+24(FP), $0x01
 	JNE  tileProducts_2_more
-	MOVQ pf+88(FP), AX
+	MOVQ pf+88(FP), BX
 
 tileProducts_2_more:
-	MOVQ SI, BX
-	SHLQ $0x02, BX
-	LEAQ (BX)(BX*2), R12
-	LEAQ (AX)(BX*4), R10
+	MOVQ SI, R10
+	SHLQ $0x02, R10
+	LEAQ (R10)(R10*2), R13
+	LEAQ (BX)(R10*4), R12
 
 tileProducts_2_loop:
 	BYTE       $0xc4
@@ -22545,78 +22754,110 @@ tileProducts_2_loop:
 	BYTE       $0x4b
 	BYTE       $0x34
 	BYTE       $0x18
-	PREFETCHT0 (AX)
-	PREFETCHT0 (AX)(BX*1)
-	PREFETCHT0 (AX)(BX*2)
-	PREFETCHT0 (AX)(R12*1)
-	PREFETCHT0 (R10)
-	PREFETCHT0 (R10)(BX*1)
-	PREFETCHT0 (R10)(BX*2)
-	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x24
 	BYTE       $0x37
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 (R12)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xc4
-	PREFETCHT0 64(AX)
-	PREFETCHT0 64(AX)(BX*1)
-	PREFETCHT0 64(AX)(BX*2)
-	PREFETCHT0 64(AX)(R12*1)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 64(R10)(BX*1)
-	PREFETCHT0 64(R10)(BX*2)
-	PREFETCHT0 64(R10)(R12*1)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 64(BX)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0x82
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x3c
 	BYTE       $0x19
+	PREFETCHT0 64(R12)
+	PREFETCHT0 64(R12)(R10*1)
+	PREFETCHT0 64(R12)(R10*2)
+	PREFETCHT0 64(R12)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x42
 	BYTE       $0x5e
 	BYTE       $0xcc
-	PREFETCHT0 128(AX)
-	PREFETCHT0 128(AX)(BX*1)
-	PREFETCHT0 128(AX)(BX*2)
-	PREFETCHT0 128(AX)(R12*1)
-	PREFETCHT0 128(R10)
-	PREFETCHT0 128(R10)(BX*1)
-	PREFETCHT0 128(R10)(BX*2)
-	PREFETCHT0 128(R10)(R12*1)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 128(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*2)
+	PREFETCHT0 128(BX)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x2c
 	BYTE       $0x32
+	PREFETCHT0 128(R12)
+	PREFETCHT0 128(R12)(R10*1)
+	PREFETCHT0 128(R12)(R10*2)
+	PREFETCHT0 128(R12)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xd5
-	PREFETCHT0 192(AX)
-	PREFETCHT0 192(AX)(BX*1)
-	PREFETCHT0 192(AX)(BX*2)
-	PREFETCHT0 192(AX)(R12*1)
-	PREFETCHT0 192(R10)
-	PREFETCHT0 192(R10)(BX*1)
-	PREFETCHT0 192(R10)(BX*2)
-	PREFETCHT0 192(R10)(R12*1)
+	PREFETCHT0 192(BX)
+	PREFETCHT0 192(BX)(R10*1)
+	PREFETCHT0 192(BX)(R10*2)
+	PREFETCHT0 192(BX)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x42
 	BYTE       $0x5e
 	BYTE       $0xdd
-	ADDQ       $+256, AX
-	ADDQ       $+256, R10
+	PREFETCHT0 192(R12)
+	PREFETCHT0 192(R12)(R10*1)
+	PREFETCHT0 192(R12)(R10*2)
+	PREFETCHT0 192(R12)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $+256, BX
+	ADDQ       $+256, R12
 	ADDQ       $0x40, DI
 	ADDQ       $0x40, DX
 	ADDQ       $+1024, R8
@@ -22631,44 +22872,108 @@ tileProducts_2_loop:
 	BYTE       $0x4b
 	BYTE       $0x34
 	BYTE       $0x18
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x24
 	BYTE       $0x37
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xc4
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0x82
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x3c
 	BYTE       $0x19
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x42
 	BYTE       $0x5e
 	BYTE       $0xcc
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x2c
 	BYTE       $0x32
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xd5
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x42
 	BYTE       $0x5e
 	BYTE       $0xdd
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 
 tileProducts_2_whole:
 	MOVQ        products+64(FP), CX
@@ -22701,21 +23006,21 @@ tileProducts_2_whole:
 	BYTE        $0x4b
 	BYTE        $0x1c
 	BYTE        $0x1f
-	LEAQ        (AX)(BX*4), AX
-	ADDQ        R12, AX
-	LEAQ        (R10)(BX*4), R10
-	ADDQ        R12, R10
+	LEAQ        (BX)(R10*4), BX
+	ADDQ        R13, BX
+	LEAQ        (R12)(R10*4), R12
+	ADDQ        R13, R12
 	MOVQ        products+64(FP), CX
 	MOVQ        c+72(FP), DX
 	MOVQ        add+80(FP), SI
-	PREFETCHT0  (AX)
-	PREFETCHT0  (AX)(BX*1)
-	PREFETCHT0  (AX)(BX*2)
-	PREFETCHT0  (AX)(R12*1)
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R10)(BX*1)
-	PREFETCHT0  (R10)(BX*2)
-	PREFETCHT0  (R10)(R12*1)
+	PREFETCHT0  (BX)
+	PREFETCHT0  (BX)(R10*1)
+	PREFETCHT0  (BX)(R10*2)
+	PREFETCHT0  (BX)(R13*1)
+	PREFETCHT0  (R12)
+	PREFETCHT0  (R12)(R10*1)
+	PREFETCHT0  (R12)(R10*2)
+	PREFETCHT0  (R12)(R13*1)
 	VMOVDQU32   (SI), Z0
 	VMOVDQU8    (CX), Z1
 	VMOVDQU8    128(CX), Z2
@@ -22829,14 +23134,14 @@ tileProducts_2_whole:
 	VMOVDQU32   Z17, 1792(DX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 1920(DX)
-	PREFETCHT0  64(AX)
-	PREFETCHT0  64(AX)(BX*1)
-	PREFETCHT0  64(AX)(BX*2)
-	PREFETCHT0  64(AX)(R12*1)
-	PREFETCHT0  64(R10)
-	PREFETCHT0  64(R10)(BX*1)
-	PREFETCHT0  64(R10)(BX*2)
-	PREFETCHT0  64(R10)(R12*1)
+	PREFETCHT0  64(BX)
+	PREFETCHT0  64(BX)(R10*1)
+	PREFETCHT0  64(BX)(R10*2)
+	PREFETCHT0  64(BX)(R13*1)
+	PREFETCHT0  64(R12)
+	PREFETCHT0  64(R12)(R10*1)
+	PREFETCHT0  64(R12)(R10*2)
+	PREFETCHT0  64(R12)(R13*1)
 	VMOVDQU32   (SI), Z0
 	VMOVDQU8    64(CX), Z1
 	VMOVDQU8    192(CX), Z2
@@ -22950,14 +23255,14 @@ tileProducts_2_whole:
 	VMOVDQU32   Z17, 3840(DX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 3968(DX)
-	PREFETCHT0  128(AX)
-	PREFETCHT0  128(AX)(BX*1)
-	PREFETCHT0  128(AX)(BX*2)
-	PREFETCHT0  128(AX)(R12*1)
-	PREFETCHT0  128(R10)
-	PREFETCHT0  128(R10)(BX*1)
-	PREFETCHT0  128(R10)(BX*2)
-	PREFETCHT0  128(R10)(R12*1)
+	PREFETCHT0  128(BX)
+	PREFETCHT0  128(BX)(R10*1)
+	PREFETCHT0  128(BX)(R10*2)
+	PREFETCHT0  128(BX)(R13*1)
+	PREFETCHT0  128(R12)
+	PREFETCHT0  128(R12)(R10*1)
+	PREFETCHT0  128(R12)(R10*2)
+	PREFETCHT0  128(R12)(R13*1)
 	VMOVDQU32   64(SI), Z0
 	VMOVDQU8    2048(CX), Z1
 	VMOVDQU8    2176(CX), Z2
@@ -23071,14 +23376,14 @@ tileProducts_2_whole:
 	VMOVDQU32   Z17, 1856(DX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 1984(DX)
-	PREFETCHT0  192(AX)
-	PREFETCHT0  192(AX)(BX*1)
-	PREFETCHT0  192(AX)(BX*2)
-	PREFETCHT0  192(AX)(R12*1)
-	PREFETCHT0  192(R10)
-	PREFETCHT0  192(R10)(BX*1)
-	PREFETCHT0  192(R10)(BX*2)
-	PREFETCHT0  192(R10)(R12*1)
+	PREFETCHT0  192(BX)
+	PREFETCHT0  192(BX)(R10*1)
+	PREFETCHT0  192(BX)(R10*2)
+	PREFETCHT0  192(BX)(R13*1)
+	PREFETCHT0  192(R12)
+	PREFETCHT0  192(R12)(R10*1)
+	PREFETCHT0  192(R12)(R10*2)
+	PREFETCHT0  192(R12)(R13*1)
 	VMOVDQU32   64(SI), Z0
 	VMOVDQU8    2112(CX), Z1
 	VMOVDQU8    2240(CX), Z2
@@ -23214,130 +23519,300 @@ TEXT ·tilePanel_2(SB), NOSPLIT, $0-104
 	BYTE $0x49
 	BYTE $0x00
 	MOVQ $+64, R11
-	MOVQ pf+80(FP), AX
-	MOVQ ldw+88(FP), BX
-	SHLQ $0x02, BX
-	LEAQ (BX)(BX*2), R12
-	LEAQ (AX)(BX*4), R10
+	MOVQ pf+80(FP), BX
+	MOVQ ldw+88(FP), R10
+	SHLQ $0x02, R10
+	LEAQ (R10)(R10*2), R13
+	LEAQ (BX)(R10*4), R12
+	MOVQ lines+96(FP), R14
+	SHLQ $0x06, R14
 
 tilePanel_2_call:
-	MOVQ from+64(FP), DI
-	MOVQ ldfrom+72(FP), SI
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x04
-	BYTE $0x37
-	ADDQ $0x40, DI
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x0c
-	BYTE $0x37
-	SUBQ $0x40, DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x14
-	BYTE $0x37
-	ADDQ $0x40, DI
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x1c
-	BYTE $0x37
-	SUBQ $0x40, DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	MOVQ DI, from+64(FP)
-	MOVQ panel+32(FP), R8
-	MOVQ R8, R9
-	ADDQ high+40(FP), R9
-	MOVQ n+48(FP), SI
-	MOVQ x+8(FP), DX
-	MOVQ DX, CX
-	ADDQ ldx+16(FP), CX
-
-tilePanel_2_loop:
-	BYTE  $0xc4
-	BYTE  $0x82
-	BYTE  $0x7b
-	BYTE  $0x4b
-	BYTE  $0x34
-	BYTE  $0x18
-	BYTE  $0xc4
-	BYTE  $0xa2
-	BYTE  $0x7b
-	BYTE  $0x4b
-	BYTE  $0x24
-	BYTE  $0x1a
+	MOVQ  from+64(FP), DI
+	MOVQ  ldfrom+72(FP), SI
 	BYTE  $0xc4
 	BYTE  $0xe2
-	BYTE  $0x49
-	BYTE  $0x5e
-	BYTE  $0xc4
-	BYTE  $0xc4
-	BYTE  $0x82
 	BYTE  $0x7b
 	BYTE  $0x4b
-	BYTE  $0x3c
-	BYTE  $0x19
+	BYTE  $0x04
+	BYTE  $0x37
+	ADDQ  $0x40, DI
 	BYTE  $0xc4
 	BYTE  $0xe2
-	BYTE  $0x41
-	BYTE  $0x5e
-	BYTE  $0xcc
-	BYTE  $0xc4
-	BYTE  $0xa2
 	BYTE  $0x7b
 	BYTE  $0x4b
-	BYTE  $0x2c
-	BYTE  $0x19
+	BYTE  $0x0c
+	BYTE  $0x37
+	SUBQ  $0x40, DI
+	LEAQ  (DI)(SI*4), DI
+	LEAQ  (DI)(SI*4), DI
+	LEAQ  (DI)(SI*4), DI
+	LEAQ  (DI)(SI*4), DI
 	BYTE  $0xc4
 	BYTE  $0xe2
-	BYTE  $0x49
-	BYTE  $0x5e
-	BYTE  $0xd5
+	BYTE  $0x7b
+	BYTE  $0x4b
+	BYTE  $0x14
+	BYTE  $0x37
+	ADDQ  $0x40, DI
 	BYTE  $0xc4
 	BYTE  $0xe2
-	BYTE  $0x41
-	BYTE  $0x5e
-	BYTE  $0xdd
-	ADDQ  $+1024, CX
-	MOVQ  lines+96(FP), DI
-	TESTQ DI, DI
-	JZ    tilePanel_2_fetched
+	BYTE  $0x7b
+	BYTE  $0x4b
+	BYTE  $0x1c
+	BYTE  $0x37
+	SUBQ  $0x40, DI
+	LEAQ  (DI)(SI*4), DI
+	LEAQ  (DI)(SI*4), DI
+	LEAQ  (DI)(SI*4), DI
+	LEAQ  (DI)(SI*4), DI
+	MOVQ  DI, from+64(FP)
+	MOVQ  panel+32(FP), R8
+	MOVQ  R8, R9
+	ADDQ  high+40(FP), R9
+	MOVQ  n+48(FP), SI
+	MOVQ  x+8(FP), DX
+	MOVQ  DX, CX
+	ADDQ  ldx+16(FP), CX
+	TESTQ R14, R14
+	JZ    tilePanel_2_loop
 
 tilePanel_2_fetch:
-	PREFETCHT0 (AX)
-	PREFETCHT0 (AX)(BX*1)
-	PREFETCHT0 (AX)(BX*2)
-	PREFETCHT0 (AX)(R12*1)
-	PREFETCHT0 (R10)
-	PREFETCHT0 (R10)(BX*1)
-	PREFETCHT0 (R10)(BX*2)
-	PREFETCHT0 (R10)(R12*1)
-	ADDQ       $+64, AX
-	ADDQ       $+64, R10
-	DECQ       DI
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R10*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x1a
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (BX)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x49
+	BYTE       $0x5e
+	BYTE       $0xc4
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(R10*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x19
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 (R12)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x41
+	BYTE       $0x5e
+	BYTE       $0xcc
+	PREFETCHT0 64(BX)
+	PREFETCHT0 64(BX)(R10*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x19
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 64(BX)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x49
+	BYTE       $0x5e
+	BYTE       $0xd5
+	PREFETCHT0 64(R12)
+	PREFETCHT0 64(R12)(R10*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x41
+	BYTE       $0x5e
+	BYTE       $0xdd
+	PREFETCHT0 64(R12)(R10*2)
+	PREFETCHT0 64(R12)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $+1024, R8
+	ADDQ       $+1024, R9
+	ADDQ       $+1024, DX
+	ADDQ       $+1024, CX
+	ADDQ       R14, BX
+	ADDQ       R14, R12
+	DECQ       SI
 	JNZ        tilePanel_2_fetch
+	JMP        tilePanel_2_done
 
-tilePanel_2_fetched:
+tilePanel_2_loop:
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x34
+	BYTE $0x18
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x24
+	BYTE $0x1a
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x49
+	BYTE $0x5e
+	BYTE $0xc4
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x3c
+	BYTE $0x19
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x41
+	BYTE $0x5e
+	BYTE $0xcc
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x2c
+	BYTE $0x19
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x49
+	BYTE $0x5e
+	BYTE $0xd5
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x41
+	BYTE $0x5e
+	BYTE $0xdd
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
 	ADDQ $+1024, R8
 	ADDQ $+1024, R9
 	ADDQ $+1024, DX
+	ADDQ $+1024, CX
 	DECQ SI
 	JNZ  tilePanel_2_loop
+
+tilePanel_2_done:
 	MOVQ c+56(FP), DI
 	MOVQ $+128, SI
 	BYTE $0xc4
@@ -23398,9 +23873,9 @@ TEXT ·coarseTiles_2(SB), $2112-72
 	BYTE         $0x78
 	BYTE         $0x49
 	BYTE         $0x00
-	MOVQ         panel+32(FP), AX
-	MOVL         $0x0f0f0f0f, CX
-	VPBROADCASTD CX, Z0
+	MOVQ         panel+32(FP), CX
+	MOVL         $0x0f0f0f0f, DX
+	VPBROADCASTD DX, Z0
 	MOVQ         $+64, R11
 
 coarseTiles_2_panel:
@@ -23430,68 +23905,68 @@ coarseTiles_2_panel:
 	BYTE       $0x7b
 	BYTE       $0x49
 	BYTE       $0xd8
-	MOVQ       n+48(FP), CX
+	MOVQ       n+48(FP), BX
 	LEAQ       63(SP), R8
 	ANDQ       $-64, R8
 	LEAQ       1024(R8), R10
-	IMUL3Q     $+256, CX, R12
-	LEAQ       128(AX)(R12*4), BX
-	LEAQ       (R12)(R12*2), R13
-	MOVQ       AX, R9
-	VPANDD     (AX), Z0, Z1
-	PREFETCHT0 (BX)
+	IMUL3Q     $+256, BX, R13
+	LEAQ       128(CX)(R13*4), R12
+	LEAQ       (R13)(R13*2), R14
+	MOVQ       CX, R9
+	VPANDD     (CX), Z0, Z1
+	PREFETCHT0 (R12)
 	VMOVDQA64  Z1, (R8)
-	VPANDD     64(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
+	VPANDD     64(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*1)
 	VMOVDQA64  Z1, 64(R8)
-	VPANDD     128(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
+	VPANDD     128(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*2)
 	VMOVDQA64  Z1, 128(R8)
-	VPANDD     192(AX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
+	VPANDD     192(CX), Z0, Z1
+	PREFETCHT0 (R12)(R14*1)
+	ADDQ       $+64, R12
 	VMOVDQA64  Z1, 192(R8)
-	VPANDD     256(AX), Z0, Z1
-	PREFETCHT0 (BX)
+	VPANDD     256(CX), Z0, Z1
+	PREFETCHT0 (R12)
 	VMOVDQA64  Z1, 256(R8)
-	VPANDD     320(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
+	VPANDD     320(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*1)
 	VMOVDQA64  Z1, 320(R8)
-	VPANDD     384(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
+	VPANDD     384(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*2)
 	VMOVDQA64  Z1, 384(R8)
-	VPANDD     448(AX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
+	VPANDD     448(CX), Z0, Z1
+	PREFETCHT0 (R12)(R14*1)
+	ADDQ       $+64, R12
 	VMOVDQA64  Z1, 448(R8)
-	VPANDD     512(AX), Z0, Z1
-	PREFETCHT0 (BX)
+	VPANDD     512(CX), Z0, Z1
+	PREFETCHT0 (R12)
 	VMOVDQA64  Z1, 512(R8)
-	VPANDD     576(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
+	VPANDD     576(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*1)
 	VMOVDQA64  Z1, 576(R8)
-	VPANDD     640(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
+	VPANDD     640(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*2)
 	VMOVDQA64  Z1, 640(R8)
-	VPANDD     704(AX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
+	VPANDD     704(CX), Z0, Z1
+	PREFETCHT0 (R12)(R14*1)
+	ADDQ       $+64, R12
 	VMOVDQA64  Z1, 704(R8)
-	VPANDD     768(AX), Z0, Z1
-	PREFETCHT0 (BX)
+	VPANDD     768(CX), Z0, Z1
+	PREFETCHT0 (R12)
 	VMOVDQA64  Z1, 768(R8)
-	VPANDD     832(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
+	VPANDD     832(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*1)
 	VMOVDQA64  Z1, 832(R8)
-	VPANDD     896(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
+	VPANDD     896(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*2)
 	VMOVDQA64  Z1, 896(R8)
-	VPANDD     960(AX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
+	VPANDD     960(CX), Z0, Z1
+	PREFETCHT0 (R12)(R14*1)
+	ADDQ       $+64, R12
 	VMOVDQA64  Z1, 960(R8)
-	ADDQ       $+1024, AX
-	DECQ       CX
+	ADDQ       $+1024, CX
+	DECQ       BX
 	JZ         coarseTiles_2_last
 
 coarseTiles_2_loop:
@@ -23501,102 +23976,134 @@ coarseTiles_2_loop:
 	BYTE       $0x4b
 	BYTE       $0x34
 	BYTE       $0x18
+	VPANDD     (CX), Z0, Z1
+	PREFETCHT0 (R12)
+	VMOVDQA64  Z1, (R10)
+	VPANDD     64(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*1)
+	VMOVDQA64  Z1, 64(R10)
+	VPANDD     128(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*2)
+	VMOVDQA64  Z1, 128(R10)
+	VPANDD     192(CX), Z0, Z1
+	PREFETCHT0 (R12)(R14*1)
+	ADDQ       $+64, R12
+	VMOVDQA64  Z1, 192(R10)
 	BYTE       $0xc4
 	BYTE       $0x82
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x3c
 	BYTE       $0x19
-	ADDQ       $+1024, R9
-	VPANDD     (AX), Z0, Z1
-	PREFETCHT0 (BX)
-	VMOVDQA64  Z1, (R10)
-	VPANDD     64(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
-	VMOVDQA64  Z1, 64(R10)
-	VPANDD     128(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
-	VMOVDQA64  Z1, 128(R10)
-	VPANDD     192(AX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
-	VMOVDQA64  Z1, 192(R10)
-	VPANDD     256(AX), Z0, Z1
-	PREFETCHT0 (BX)
+	VPANDD     256(CX), Z0, Z1
+	PREFETCHT0 (R12)
 	VMOVDQA64  Z1, 256(R10)
-	VPANDD     320(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
+	VPANDD     320(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*1)
 	VMOVDQA64  Z1, 320(R10)
-	VPANDD     384(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
+	VPANDD     384(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*2)
 	VMOVDQA64  Z1, 384(R10)
-	VPANDD     448(AX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
+	VPANDD     448(CX), Z0, Z1
+	PREFETCHT0 (R12)(R14*1)
+	ADDQ       $+64, R12
 	VMOVDQA64  Z1, 448(R10)
-	VPANDD     512(AX), Z0, Z1
-	PREFETCHT0 (BX)
-	VMOVDQA64  Z1, 512(R10)
-	VPANDD     576(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
-	VMOVDQA64  Z1, 576(R10)
-	VPANDD     640(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
-	VMOVDQA64  Z1, 640(R10)
-	VPANDD     704(AX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
-	VMOVDQA64  Z1, 704(R10)
-	VPANDD     768(AX), Z0, Z1
-	PREFETCHT0 (BX)
-	VMOVDQA64  Z1, 768(R10)
-	VPANDD     832(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
-	VMOVDQA64  Z1, 832(R10)
-	VPANDD     896(AX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
-	VMOVDQA64  Z1, 896(R10)
-	VPANDD     960(AX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
-	VMOVDQA64  Z1, 960(R10)
-	ADDQ       $+1024, AX
-	BYTE       $0xc4
-	BYTE       $0xe2
-	BYTE       $0x7b
-	BYTE       $0x4b
-	BYTE       $0x24
-	BYTE       $0x32
-	BYTE       $0xc4
-	BYTE       $0xe2
-	BYTE       $0x4a
-	BYTE       $0x5e
-	BYTE       $0xc4
-	BYTE       $0xc4
-	BYTE       $0xe2
-	BYTE       $0x42
-	BYTE       $0x5e
-	BYTE       $0xcc
-	ADDQ       $0x40, DX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x7b
 	BYTE       $0x4b
 	BYTE       $0x2c
 	BYTE       $0x37
+	VPANDD     512(CX), Z0, Z1
+	PREFETCHT0 (R12)
+	VMOVDQA64  Z1, 512(R10)
+	VPANDD     576(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*1)
+	VMOVDQA64  Z1, 576(R10)
+	VPANDD     640(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*2)
+	VMOVDQA64  Z1, 640(R10)
+	VPANDD     704(CX), Z0, Z1
+	PREFETCHT0 (R12)(R14*1)
+	ADDQ       $+64, R12
+	VMOVDQA64  Z1, 704(R10)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x32
+	VPANDD     768(CX), Z0, Z1
+	PREFETCHT0 (R12)
+	VMOVDQA64  Z1, 768(R10)
+	VPANDD     832(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*1)
+	VMOVDQA64  Z1, 832(R10)
+	VPANDD     896(CX), Z0, Z1
+	PREFETCHT0 (R12)(R13*2)
+	VMOVDQA64  Z1, 896(R10)
+	VPANDD     960(CX), Z0, Z1
+	PREFETCHT0 (R12)(R14*1)
+	ADDQ       $+64, R12
+	VMOVDQA64  Z1, 960(R10)
+	ADDQ       $+1024, CX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xd5
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x42
 	BYTE       $0x5e
 	BYTE       $0xdd
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xc4
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xcc
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
 	ADDQ       $0x40, DI
+	ADDQ       $0x40, DX
+	ADDQ       $+1024, R9
 	XCHGQ      R10, R8
-	DECQ       CX
+	DECQ       BX
 	JNZ        coarseTiles_2_loop
 
 coarseTiles_2_last:
@@ -23606,47 +24113,111 @@ coarseTiles_2_last:
 	BYTE $0x4b
 	BYTE $0x34
 	BYTE $0x18
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
 	BYTE $0xc4
 	BYTE $0x82
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0x3c
 	BYTE $0x19
-	ADDQ $+1024, R9
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x24
-	BYTE $0x32
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5e
-	BYTE $0xc4
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5e
-	BYTE $0xcc
-	ADDQ $0x40, DX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0x2c
 	BYTE $0x37
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x24
+	BYTE $0x32
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x4a
 	BYTE $0x5e
 	BYTE $0xd5
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x42
 	BYTE $0x5e
 	BYTE $0xdd
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5e
+	BYTE $0xc4
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x42
+	BYTE $0x5e
+	BYTE $0xcc
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
+	ADDQ $0x01, AX
 	ADDQ $0x40, DI
+	ADDQ $0x40, DX
+	ADDQ $+1024, R9
 	MOVQ c+56(FP), DI
 	MOVQ ldc+64(FP), SI
 	BYTE $0xc4
@@ -23685,20 +24256,20 @@ coarseTiles_2_last:
 	LEAQ (DI)(SI*4), DI
 	LEAQ (DI)(SI*4), DI
 	LEAQ (DI)(SI*4), DI
-	MOVQ c+56(FP), CX
-	MOVQ ldc+64(FP), DX
-	MOVQ rows+24(FP), BX
+	MOVQ c+56(FP), DX
+	MOVQ ldc+64(FP), BX
+	MOVQ rows+24(FP), SI
 
 coarseTiles_2_row:
-	VMOVDQU32 (CX), Z1
-	VMOVDQU32 64(CX), Z2
+	VMOVDQU32 (DX), Z1
+	VMOVDQU32 64(DX), Z2
 	VPSUBD    Z1, Z2, Z2
 	VPSRAD    $0x04, Z2, Z2
-	VMOVDQU32 Z2, 64(CX)
-	ADDQ      DX, CX
-	DECQ      BX
+	VMOVDQU32 Z2, 64(DX)
+	ADDQ      BX, DX
+	DECQ      SI
 	JNZ       coarseTiles_2_row
-	ADDQ      $+128, AX
+	ADDQ      $+128, CX
 	ADDQ      $+128, c+56(FP)
 	DECQ      panels+40(FP)
 	JNZ       coarseTiles_2_panel

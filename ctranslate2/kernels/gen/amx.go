@@ -72,6 +72,29 @@ func tileConfigure(config reg.Register) {
 
 func tileRelease() { vex(vexNone, 0x49, 0, 0, 0, 0, nil, 0xc0) }
 
+// tileSpacing is how many operations there are between two on tiles, at least.
+const tileSpacing = 8
+
+// spaced emits operations on tiles, and between them others, of which each is some
+// operations: all of them before the last few tiles. Where the other thread of the core
+// is busy, a tile instruction takes 24 cycles, but 40 if it comes within six others of
+// the one before. So what lacks are additions to RAX that no one needs; where the core is
+// ours they take no time.
+func spaced(tiles, others []func(), each, last int) {
+	done := 0
+	for i, tile := range tiles {
+		tile()
+		n := 0
+		for ; done < min(len(others)*(i+1)/(len(tiles)-last), len(others)); done++ {
+			others[done]()
+			n += each
+		}
+		for ; n < tileSpacing; n++ {
+			ADDQ(imm(1), reg.RAX)
+		}
+	}
+}
+
 // into loads a parameter into a fixed register.
 func into(r reg.GPPhysical, name string) reg.GPPhysical {
 	MOVQ(param(name), r)
@@ -106,26 +129,23 @@ func tileProducts(blocks int) {
 	sums := []tile{0, 1, 2, 3}[:2*blocks] // of weights i and block j: blocks·i + j
 	tileZero(sums...)
 	n, ahead := gp("n"), newTileFetch(nextPanel(name, w0, ldw), ldw)
-	step := func(fetch func(line int)) {
-		tileLoad(x0, line, 6)
-		fetch(0)
-		tileLoad(w0, ldw, 4)
-		tileDotSU(4, 6, sums[0])
-		fetch(1)
-		if blocks > 1 {
-			tileLoad(x1, line, 7)
-			tileDotSU(4, 7, sums[1])
+	step := func(fetches []func()) {
+		tiles := []func(){
+			func() { tileLoad(x0, line, 6) },
+			func() { tileLoad(w0, ldw, 4) },
+			func() { tileDotSU(4, 6, sums[0]) },
 		}
-		fetch(2)
-		tileLoad(w1, ldw, 5)
-		tileDotSU(5, 6, sums[blocks])
-		fetch(3)
 		if blocks > 1 {
-			tileDotSU(5, 7, sums[3])
+			tiles = append(tiles, func() { tileLoad(x1, line, 7) }, func() { tileDotSU(4, 7, sums[1]) })
 		}
+		tiles = append(tiles, func() { tileLoad(w1, ldw, 5) }, func() { tileDotSU(5, 6, sums[blocks]) })
+		if blocks > 1 {
+			tiles = append(tiles, func() { tileDotSU(5, 7, sums[3]) })
+		}
+		spaced(tiles, fetches, 1, 0)
 	}
 	Label(name + "_loop")
-	step(ahead.fetch)
+	step(ahead.fetches(4))
 	ahead.advance(4)
 	ADDQ(imm(64), w0)
 	ADDQ(imm(64), w1)
@@ -137,7 +157,7 @@ func tileProducts(blocks int) {
 	JNZ(label(name + "_loop"))
 	CMPQ(param("shift"), imm(0))
 	JEQ(label(name + "_whole"))
-	step(func(int) {})
+	step(nil)
 	Label(name + "_whole")
 	out, ldo := into(reg.RCX, "products"), line
 	MOVQ(operand.I32(64*blocks), ldo)
@@ -147,10 +167,12 @@ func tileProducts(blocks int) {
 		tileStore(sums[i], base, ldo)
 	}
 	ahead.jump()
-	products, c, add := gp("products"), gp("c"), gp("add")
+	products, c, add, fetches := gp("products"), gp("c"), gp("add"), ahead.fetches(4)
 	for i := range sums { // memory must not wait meanwhile
 		for line := 4 * i / len(sums); line < 4*(i+1)/len(sums); line++ {
-			ahead.fetch(line)
+			for _, fetch := range fetches[8*line:][:8] {
+				fetch()
+			}
 		}
 		untile(products, c, add, blocks, i/blocks, i%blocks)
 	}
@@ -192,19 +214,29 @@ func newTileFetch(next reg.GPVirtual, ldw operand.Op) tileFetch {
 	return tileFetch{low, stridedRows{[]reg.GPVirtual{high}, low.stride, low.stride3}}
 }
 
-// fetch fetches a line of each place, some lines ahead.
-func (f tileFetch) fetch(line int) {
-	for _, rows := range []stridedRows{f.low, f.high} {
-		for i := 0; i < 4; i++ {
-			PREFETCHT0(at(rows.row(i), 64*line))
+// fetches fetch some lines of each place, one each.
+func (f tileFetch) fetches(lines int) []func() {
+	var all []func()
+	for line := range lines {
+		for _, rows := range []stridedRows{f.low, f.high} {
+			for i := range 4 {
+				all = append(all, func() { PREFETCHT0(at(rows.row(i), 64*line)) })
+			}
 		}
 	}
+	return all
 }
 
 // advance moves each place on by some lines.
 func (f tileFetch) advance(lines int) {
 	f.low.advance(64 * lines)
 	f.high.advance(64 * lines)
+}
+
+// advanceBy moves each place on by some bytes.
+func (f tileFetch) advanceBy(bytes reg.Register) {
+	ADDQ(bytes, f.low.bases[0])
+	ADDQ(bytes, f.high.bases[0])
 }
 
 // jump moves on from behind the first place, where all lines of it were fetched, to the
@@ -214,19 +246,6 @@ func (f tileFetch) jump() {
 		LEAQ(mem{Base: rows.bases[0], Index: rows.stride, Scale: 4}, rows.bases[0])
 		ADDQ(rows.stride3, rows.bases[0])
 	}
-}
-
-// fetchLines fetches so many of the next lines of each place as the parameter lines says.
-func (f tileFetch) fetchLines(name string) {
-	lines := gp("lines")
-	TESTQ(lines, lines)
-	JZ(label(name + "_fetched"))
-	Label(name + "_fetch")
-	f.fetch(0)
-	f.advance(1)
-	DECQ(lines)
-	JNZ(label(name + "_fetch"))
-	Label(name + "_fetched")
 }
 
 // untile transposes the products of 16 weights and a block of rows back.
@@ -265,7 +284,8 @@ func packTiles() {
 // apart: 64·n of k. Of the weights, those of 16 columns are groups of four of k, 64
 // bytes each, and those of the other 16 lie high bytes behind them. from has rows ldfrom
 // bytes apart, or all the same, and may be c, whose rows lie one behind the other.
-// Meanwhile it fetches rows of ldw bytes at pf, as tileProducts does.
+// Meanwhile it fetches rows of ldw bytes at pf, as tileProducts does, and moves on by so
+// many lines for each n, up to two.
 func tilePanel(blocks int) {
 	name := fmt.Sprintf("tilePanel_%d", blocks)
 	TEXT(name, NOSPLIT, "func(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int)")
@@ -273,7 +293,8 @@ func tilePanel(blocks int) {
 	tileConfigure(into(reg.RAX, "config"))
 	x, line, low, high, base, stride := reg.RDX, reg.R11, reg.R8, reg.R9, reg.RDI, reg.RSI
 	MOVQ(operand.I32(64), line)
-	ahead, n := newTileFetch(gp("pf"), param("ldw")), GP64()
+	ahead, lines, n := newTileFetch(gp("pf"), param("ldw")), gp("lines"), GP64()
+	SHLQ(imm(6), lines)
 	sums := []tile{0, 1, 2, 3}[:2*blocks] // of block i and columns 16·j..: 2·i + j
 	Label(name + "_call")
 	MOVQ(param("from"), base)
@@ -290,24 +311,37 @@ func tilePanel(blocks int) {
 		MOVQ(x, x1)
 		ADDQ(param("ldx"), x1)
 	}
-	Label(name + "_loop")
-	tileLoad(low, line, 6)
-	tileLoad(x, line, 4)
-	tileDotUS(4, 6, 0)
-	tileLoad(high, line, 7)
-	tileDotUS(4, 7, 1)
-	if blocks > 1 {
-		tileLoad(x1, line, 5)
-		tileDotUS(5, 6, 2)
-		tileDotUS(5, 7, 3)
-		ADDQ(operand.I32(1024), x1)
+	steps := func(label string, fetches []func()) {
+		Label(label)
+		tiles := []func(){
+			func() { tileLoad(low, line, 6) },
+			func() { tileLoad(x, line, 4) },
+			func() { tileDotUS(4, 6, 0) },
+			func() { tileLoad(high, line, 7) },
+			func() { tileDotUS(4, 7, 1) },
+		}
+		if blocks > 1 {
+			tiles = append(tiles,
+				func() { tileLoad(x1, line, 5) },
+				func() { tileDotUS(5, 6, 2) },
+				func() { tileDotUS(5, 7, 3) })
+		}
+		spaced(tiles, fetches, 1, 0)
+		for _, r := range []reg.Register{low, high, x, x1}[:2+blocks] {
+			ADDQ(operand.I32(1024), r)
+		}
+		if fetches != nil {
+			ahead.advanceBy(lines)
+		}
+		DECQ(n)
+		JNZ(operand.LabelRef(label))
 	}
-	ahead.fetchLines(name)
-	for _, r := range []reg.Register{low, high, x} {
-		ADDQ(operand.I32(1024), r)
-	}
-	DECQ(n)
-	JNZ(label(name + "_loop"))
+	TESTQ(lines, lines)
+	JZ(label(name + "_loop"))
+	steps(name+"_fetch", ahead.fetches(2))
+	JMP(label(name + "_done"))
+	steps(name+"_loop", nil)
+	Label(name + "_done")
 	MOVQ(param("c"), base)
 	MOVQ(operand.I32(128), stride)
 	tileSums(sums, base, stride, func(base, stride reg.Register, t tile) { tileStore(t, base, stride) })
@@ -365,34 +399,41 @@ func coarseTiles(blocks int) {
 	LEAQ(mem{Base: present, Disp: 1024}, ahead)
 	fetch := fetchQuarters(panel, n, 4)
 	MOVQ(panel, bytes)
-	lowLevels(panel, present, low, fetch)
+	for _, line := range lowLevels(panel, present, low, fetch) {
+		line()
+	}
 	DECQ(n)
 	JZ(label(name + "_last"))
-	step := func(more bool) {
-		tileLoad(present, line, 6)
-		tileLoad(bytes, line, 7)
-		ADDQ(operand.I32(1024), bytes)
-		if more {
-			lowLevels(panel, ahead, low, fetch)
+	step := func(levels []func()) {
+		tiles := []func(){
+			func() { tileLoad(present, line, 6) },
+			func() { tileLoad(bytes, line, 7) },
+			func() { tileLoad(a1, lda, 5) },
 		}
 		if blocks > 1 {
-			tileLoad(a0, lda, 4)
-			tileDotSU(4, 6, 0)
-			tileDotSU(4, 7, 1)
-			ADDQ(imm(64), a0)
+			tiles = append(tiles, func() { tileLoad(a0, lda, 4) })
 		}
-		tileLoad(a1, lda, 5)
-		tileDotSU(5, 6, 2)
-		tileDotSU(5, 7, 3)
-		ADDQ(imm(64), a1)
+		tiles = append(tiles,
+			func() { tileDotSU(5, 6, 2) },
+			func() { tileDotSU(5, 7, 3) })
+		if blocks > 1 {
+			tiles = append(tiles,
+				func() { tileDotSU(4, 6, 0) },
+				func() { tileDotSU(4, 7, 1) })
+		}
+		spaced(tiles, levels, 3, len(tiles)/2) // lines written late would be waited for
+		for _, a := range []reg.Register{a1, a0}[:blocks] {
+			ADDQ(imm(64), a)
+		}
+		ADDQ(operand.I32(1024), bytes)
 	}
 	Label(name + "_loop")
-	step(true)
+	step(lowLevels(panel, ahead, low, fetch))
 	XCHGQ(ahead, present)
 	DECQ(n)
 	JNZ(label(name + "_loop"))
 	Label(name + "_last")
-	step(false)
+	step(nil)
 	out, ldc := into(reg.RDI, "c"), into(reg.RSI, "ldc")
 	tileSums(sums, out, ldc, func(base, stride reg.Register, t tile) { tileStore(t, base, stride) })
 	highSums(name)
@@ -405,15 +446,21 @@ func coarseTiles(blocks int) {
 	RET()
 }
 
-// lowLevels writes the low levels of 64 of k of a panel to lines, and moves on.
-func lowLevels(panel reg.GPVirtual, lines reg.Register, low reg.VecVirtual, fetch levelFetch) {
-	for u := 0; u < 16; u++ {
-		v := ZMM()
-		VPANDD(mem{Base: panel, Disp: 64 * u}, low, v)
-		fetch(u % 4)
-		VMOVDQA64(v, mem{Base: lines, Disp: 64 * u})
+// lowLevels write the low levels of 64 of k of a panel to lines, one each, and move on.
+func lowLevels(panel reg.GPVirtual, lines reg.Register, low reg.VecVirtual, fetch levelFetch) []func() {
+	var all []func()
+	for u := range 16 {
+		all = append(all, func() {
+			v := ZMM()
+			VPANDD(mem{Base: panel, Disp: 64 * u}, low, v)
+			fetch(u % 4)
+			VMOVDQA64(v, mem{Base: lines, Disp: 64 * u})
+			if u == 15 {
+				ADDQ(operand.I32(1024), panel)
+			}
+		})
 	}
-	ADDQ(operand.I32(1024), panel)
+	return all
 }
 
 // highSums makes sums of high levels of the sums of bytes, in all rows of c.
