@@ -6,7 +6,7 @@ import "unsafe"
 // and one instruction adds the products of two tiles to a third, in a cycle eight
 // times as many as AVX-512 VNNI does. All else is AVX-512's.
 //
-// For up to 32 rows, weights are loaded as they are stored, 16 rows at 64 of k at a time,
+// For up to 80 rows, weights are loaded as they are stored, 16 rows at 64 of k at a time,
 // as the first operand. So it is the activations that are packed, once for each product.
 // For more, see panelsAMX.
 
@@ -103,7 +103,8 @@ var tileProducts = [...]func(config *byte, w *int8, ldw int, panels int, x *uint
 	1: tileProducts_1, tileProducts_2,
 }
 
-// blockedAMX multiplies some panels of columns at a time, of weights as they are stored.
+// blockedAMX multiplies some panels of columns at a time, of weights as they are stored:
+// each two blocks of rows by all of them, of which the second cache holds what comes again.
 func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	switch {
 	case t.tiles == nil:
@@ -113,28 +114,30 @@ func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out 
 		panelsAMX(t, thread, n0, n1, next, out, ldo)
 		return
 	}
-	w := t.w
+	w, blocks := t.w, tileBlocks(t.a.Rows)
 	most := max(streamBytes/(panelColumns*w.K), 1)
-	products := tileBlocks(t.a.Rows) * tileLines * panelColumns
+	const products = 2 * tileLines * panelColumns
 	room := int32s(t.e.packs[thread].Grow(4 * (1 + most) * products))
 	for n := n0; n < n1; {
-		b := s8Block{t, n0, n1, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
 		panels := max(min((n1-n)/panelColumns, most), 1)
-		b.tiles(panels, room[:products], room[products:], next)
-		for p := range panels {
-			b.finishTiles(out, ldo, room[(1+p)*products:], 0, tileBlocks(t.a.Rows))
-			b.n, b.p = b.n+panelColumns, b.p+panelColumns
+		for i := 0; i < blocks; i += 2 {
+			b := s8Block{t, n0, n1, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
+			b.tiles(i, min(2, blocks-i), panels, room[:products], room[products:], next, out, ldo)
 		}
-		n = b.n
+		n += panels * panelColumns
 	}
 }
 
-// tiles multiplies some panels from b on by all rows into c, with room for the products
-// of one that are not transposed back.
-func (b *s8Block) tiles(panels int, transposed, c []int32, next uintptr) {
+// tiles multiplies some panels from b on by one or two blocks of rows, with room for the
+// products of one that are not transposed back, and passes the products c on.
+func (b *s8Block) tiles(i, blocks, panels int, transposed, c []int32, next uintptr, out []float32, ldo int) {
 	w, size := b.t.w, tileLines*b.t.w.tileDepth()
 	ahead := w.ahead(b.n+panels*panelColumns, b.n1, next)
-	tileProducts[tileBlocks(b.t.a.Rows)](tileConfig(tileLines), &w.Data[b.p*w.K], w.K, panels, &b.t.tiles[0], size, w.K/tileLine, w.shift(), ptr(transposed), ptr(c), &w.Comp[b.p], ahead)
+	tileProducts[blocks](tileConfig(tileLines), &w.Data[b.p*w.K], w.K, panels, &b.t.tiles[i*size], size, w.K/tileLine, w.shift(), ptr(transposed), ptr(c), &w.Comp[b.p], ahead)
+	for p := range panels {
+		b.finishTiles(out, ldo, c[p*blocks*tileLines*panelColumns:], i, blocks)
+		b.n, b.p = b.n+panelColumns, b.p+panelColumns
+	}
 }
 
 // finishTiles passes the products c of some blocks of rows through the epilogue, each

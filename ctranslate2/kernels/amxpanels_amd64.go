@@ -8,7 +8,7 @@ import "unsafe"
 
 const (
 	// tilePanelRows is the least number of rows for which packing columns pays.
-	tilePanelRows = 2*tileLines + 1
+	tilePanelRows = 5*tileLines + 1
 	// tileSlice is how much of k is multiplied at a time: as much of a panel stays in
 	// the first cache while all rows pass.
 	tileSlice = 1024
