@@ -56,14 +56,20 @@ func (s scope) checkWidth(inner, d int) {
 	}
 }
 
-// ffnRows is how many rows pass through a feed-forward network at once: it
-// bounds the memory of the inner activations, the widest of a model.
-const ffnRows = 128
+// ffnRows is how many of m rows pass through a feed-forward network at once: as many in
+// each group, in whole blocks of 16. It bounds the memory of the inner activations, the
+// widest of a model: half of the rows take less than their queries, keys and values did.
+func ffnRows(m int) int {
+	most := min(max(128, (m+1)/2), 256)
+	groups := max((m+most-1)/most, 1)
+	return ((m+groups-1)/groups + 15) / 16 * 16
+}
 
 // forward adds the network's output to x [m][d].
 func (f *feedForward) forward(w *workspace, x []float32, m, d int) {
-	for i := 0; i < m; i += ffnRows {
-		n := min(ffnRows, m-i)
+	rows := ffnRows(m)
+	for i := 0; i < m; i += rows {
+		n := min(rows, m-i)
 		f.block(w, x[i*d:(i+n)*d], n, d)
 	}
 }

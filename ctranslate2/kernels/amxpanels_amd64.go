@@ -20,7 +20,7 @@ const (
 )
 
 // tilePanel by blocks of rows.
-var tilePanel = [...]func(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int){
+var tilePanel = [...]func(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int, out uintptr, ldo int){
 	1: tilePanel_1, tilePanel_2,
 }
 
@@ -32,6 +32,8 @@ type tilePanelProduct struct {
 	ahead   uintptr // where lines of the next panel are fetched
 	fetches int     // how many are left, of a line in each of eight places
 	steps   int     // how many are left, of 64 of k
+	out     uintptr // where the products go in the end, rows ldo bytes apart
+	ldo     int
 }
 
 // panelsAMX multiplies all rows by columns n0..n1.
@@ -58,6 +60,10 @@ func (p *tilePanelProduct) multiply(out []float32, ldo int) {
 	for i := 0; i < blocks; i += tileGroup {
 		group := min(tileGroup, blocks-i)
 		for k := 0; k < w.K; k += tileSlice {
+			p.out, p.ldo = uintptr(unsafe.Pointer(&p.c[0])), 0 // not yet
+			if k+tileSlice >= w.K {
+				p.out, p.ldo = uintptr(unsafe.Pointer(&out[tileRow(i, p.t.a.Rows)*ldo+p.n-p.n0])), 4*ldo
+			}
 			p.slice(i, group, k, min(tileSlice, w.K-k))
 		}
 		p.finishTiles(out, ldo, p.c, i, group)
@@ -71,6 +77,7 @@ func (p *tilePanelProduct) slice(block, blocks, k, depth int) {
 		p.call(block, 2, pairs, p.c, k, depth)
 	}
 	if blocks%2 > 0 {
+		p.out += uintptr(2 * pairs * tileLines * p.ldo)
 		p.call(block+2*pairs, 1, 1, p.c[2*pairs*tileLines*panelColumns:], k, depth)
 	}
 }
@@ -84,7 +91,7 @@ func (p *tilePanelProduct) call(block, blocks, calls int, c []int32, k, depth in
 	}
 	slice := (*int8)(unsafe.Add(unsafe.Pointer(p.low), tileLines*k))
 	lines := max((p.fetches+p.steps-1)/p.steps, 0)
-	tilePanel[blocks](tileConfig(tileLines), &p.t.tiles[block*size+tileLines*k], size, calls, slice, size, steps, ptr(c), from, ldfrom, p.ahead, w.K, lines)
+	tilePanel[blocks](tileConfig(tileLines), &p.t.tiles[block*size+tileLines*k], size, calls, slice, size, steps, ptr(c), from, ldfrom, p.ahead, w.K, lines, p.out, p.ldo)
 	p.steps -= calls * steps
 	p.fetches -= calls * steps * lines
 	p.ahead += uintptr(calls * steps * lines * tileLine)

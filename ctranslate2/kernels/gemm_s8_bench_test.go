@@ -17,7 +17,7 @@ func BenchmarkLinearS8(b *testing.B) {
 			continue
 		}
 		for _, s := range [][2]int{{1024, 1024}, {4096, 1024}, {1024, 4096}, {2048, 2048}, {2048, 8192}, {256206, 1024}} {
-			for _, m := range []int{1, 4, 5, 6, 8, 12, 16, 32, 64, 96, 128, 512} {
+			for _, m := range []int{1, 4, 5, 6, 8, 12, 16, 32, 64, 96, 128, 256, 512} {
 				b.Run(fmt.Sprintf("%v/%dx%d/m%d", isa, s[0], s[1], m), func(b *testing.B) { benchmarkLinearS8(b, isa, m, s[0], s[1]) })
 			}
 		}

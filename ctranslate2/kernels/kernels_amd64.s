@@ -22144,9 +22144,9 @@ tileProducts_1_whole:
 	VZEROUPPER
 	RET
 
-// func tilePanel_1(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int)
+// func tilePanel_1(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int, out uintptr, ldo int)
 // Requires: MMX+
-TEXT ·tilePanel_1(SB), NOSPLIT, $0-104
+TEXT ·tilePanel_1(SB), NOSPLIT, $0-120
 	MOVQ config+0(FP), AX
 	BYTE $0xc4
 	BYTE $0xe2
@@ -22187,8 +22187,10 @@ tilePanel_1_call:
 	MOVQ  panel+32(FP), R8
 	MOVQ  R8, R9
 	ADDQ  high+40(FP), R9
-	MOVQ  n+48(FP), SI
+	MOVQ  n+48(FP), R14
 	MOVQ  x+8(FP), DX
+	MOVQ  out+104(FP), DI
+	MOVQ  ldo+112(FP), SI
 	TESTQ R13, R13
 	JZ    tilePanel_1_loop
 
@@ -22199,10 +22201,22 @@ tilePanel_1_fetch:
 	BYTE       $0x4b
 	BYTE       $0x34
 	BYTE       $0x18
-	PREFETCHT0 (CX)
-	PREFETCHT0 (CX)(BX*1)
-	PREFETCHT0 (CX)(BX*2)
-	ADDQ       $0x01, AX
+	BYTE       $0x0f
+	BYTE       $0x0d
+	BYTE       $0x0f
+	BYTE       $0x0f
+	BYTE       $0x0d
+	BYTE       $0x4f
+	BYTE       $0x40
+	BYTE       $0x0f
+	BYTE       $0x0d
+	BYTE       $0x0c
+	BYTE       $0x37
+	BYTE       $0x0f
+	BYTE       $0x0d
+	BYTE       $0x4c
+	BYTE       $0x37
+	BYTE       $0x40
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -22213,10 +22227,10 @@ tilePanel_1_fetch:
 	BYTE       $0x4b
 	BYTE       $0x24
 	BYTE       $0x1a
+	PREFETCHT0 (CX)
+	PREFETCHT0 (CX)(BX*1)
+	PREFETCHT0 (CX)(BX*2)
 	PREFETCHT0 (CX)(R12*1)
-	PREFETCHT0 (R10)
-	PREFETCHT0 (R10)(BX*1)
-	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -22226,10 +22240,10 @@ tilePanel_1_fetch:
 	BYTE       $0x49
 	BYTE       $0x5e
 	BYTE       $0xc4
+	PREFETCHT0 (R10)
+	PREFETCHT0 (R10)(BX*1)
 	PREFETCHT0 (R10)(BX*2)
 	PREFETCHT0 (R10)(R12*1)
-	PREFETCHT0 64(CX)
-	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -22240,10 +22254,10 @@ tilePanel_1_fetch:
 	BYTE       $0x4b
 	BYTE       $0x3c
 	BYTE       $0x19
+	PREFETCHT0 64(CX)
 	PREFETCHT0 64(CX)(BX*1)
 	PREFETCHT0 64(CX)(BX*2)
 	PREFETCHT0 64(CX)(R12*1)
-	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -22261,12 +22275,13 @@ tilePanel_1_fetch:
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
+	LEAQ       (DI)(SI*2), DI
 	ADDQ       $+1024, R8
 	ADDQ       $+1024, R9
 	ADDQ       $+1024, DX
 	ADDQ       R13, CX
 	ADDQ       R13, R10
-	DECQ       SI
+	DECQ       R14
 	JNZ        tilePanel_1_fetch
 	JMP        tilePanel_1_done
 
@@ -22291,7 +22306,9 @@ tilePanel_1_loop:
 	BYTE $0x4b
 	BYTE $0x24
 	BYTE $0x1a
-	ADDQ $0x01, AX
+	BYTE $0x0f
+	BYTE $0x0d
+	BYTE $0x0f
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
@@ -22304,7 +22321,10 @@ tilePanel_1_loop:
 	BYTE $0x49
 	BYTE $0x5e
 	BYTE $0xc4
-	ADDQ $0x01, AX
+	BYTE $0x0f
+	BYTE $0x0d
+	BYTE $0x4f
+	BYTE $0x40
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
@@ -22318,7 +22338,10 @@ tilePanel_1_loop:
 	BYTE $0x4b
 	BYTE $0x3c
 	BYTE $0x19
-	ADDQ $0x01, AX
+	BYTE $0x0f
+	BYTE $0x0d
+	BYTE $0x0c
+	BYTE $0x37
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
@@ -22331,6 +22354,11 @@ tilePanel_1_loop:
 	BYTE $0x41
 	BYTE $0x5e
 	BYTE $0xcc
+	BYTE $0x0f
+	BYTE $0x0d
+	BYTE $0x4c
+	BYTE $0x37
+	BYTE $0x40
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
@@ -22338,14 +22366,16 @@ tilePanel_1_loop:
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
-	ADDQ $0x01, AX
+	LEAQ (DI)(SI*2), DI
 	ADDQ $+1024, R8
 	ADDQ $+1024, R9
 	ADDQ $+1024, DX
-	DECQ SI
+	DECQ R14
 	JNZ  tilePanel_1_loop
 
 tilePanel_1_done:
+	SHLQ $0x05, SI
+	ADDQ SI, out+104(FP)
 	MOVQ c+56(FP), DI
 	MOVQ $+128, SI
 	BYTE $0xc4
@@ -23509,9 +23539,9 @@ tileProducts_2_whole:
 	VZEROUPPER
 	RET
 
-// func tilePanel_2(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int)
+// func tilePanel_2(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int, out uintptr, ldo int)
 // Requires: MMX+
-TEXT ·tilePanel_2(SB), NOSPLIT, $0-104
+TEXT ·tilePanel_2(SB), NOSPLIT, $0-120
 	MOVQ config+0(FP), AX
 	BYTE $0xc4
 	BYTE $0xe2
@@ -23570,10 +23600,12 @@ tilePanel_2_call:
 	MOVQ  panel+32(FP), R8
 	MOVQ  R8, R9
 	ADDQ  high+40(FP), R9
-	MOVQ  n+48(FP), SI
+	MOVQ  n+48(FP), R15
 	MOVQ  x+8(FP), DX
 	MOVQ  DX, CX
 	ADDQ  ldx+16(FP), CX
+	MOVQ  out+104(FP), DI
+	MOVQ  ldo+112(FP), SI
 	TESTQ R14, R14
 	JZ    tilePanel_2_loop
 
@@ -23584,8 +23616,13 @@ tilePanel_2_fetch:
 	BYTE       $0x4b
 	BYTE       $0x34
 	BYTE       $0x18
-	PREFETCHT0 (BX)
-	PREFETCHT0 (BX)(R10*1)
+	BYTE       $0x0f
+	BYTE       $0x0d
+	BYTE       $0x0f
+	BYTE       $0x0f
+	BYTE       $0x0d
+	BYTE       $0x4f
+	BYTE       $0x40
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -23598,9 +23635,16 @@ tilePanel_2_fetch:
 	BYTE       $0x4b
 	BYTE       $0x24
 	BYTE       $0x1a
-	PREFETCHT0 (BX)(R10*2)
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $0x01, AX
+	BYTE       $0x0f
+	BYTE       $0x0d
+	BYTE       $0x0c
+	BYTE       $0x37
+	BYTE       $0x0f
+	BYTE       $0x0d
+	BYTE       $0x4c
+	BYTE       $0x37
+	BYTE       $0x40
+	PREFETCHT0 (BX)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -23611,8 +23655,8 @@ tilePanel_2_fetch:
 	BYTE       $0x49
 	BYTE       $0x5e
 	BYTE       $0xc4
-	PREFETCHT0 (R12)
-	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R10*2)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -23625,9 +23669,9 @@ tilePanel_2_fetch:
 	BYTE       $0x4b
 	BYTE       $0x3c
 	BYTE       $0x19
-	PREFETCHT0 (R12)(R10*2)
-	PREFETCHT0 (R12)(R13*1)
-	ADDQ       $0x01, AX
+	PREFETCHT0 (BX)(R13*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(R10*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -23638,8 +23682,8 @@ tilePanel_2_fetch:
 	BYTE       $0x41
 	BYTE       $0x5e
 	BYTE       $0xcc
-	PREFETCHT0 64(BX)
-	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 (R12)(R13*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -23652,9 +23696,9 @@ tilePanel_2_fetch:
 	BYTE       $0x4b
 	BYTE       $0x2c
 	BYTE       $0x19
+	PREFETCHT0 64(BX)
+	PREFETCHT0 64(BX)(R10*1)
 	PREFETCHT0 64(BX)(R10*2)
-	PREFETCHT0 64(BX)(R13*1)
-	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -23665,8 +23709,8 @@ tilePanel_2_fetch:
 	BYTE       $0x49
 	BYTE       $0x5e
 	BYTE       $0xd5
+	PREFETCHT0 64(BX)(R13*1)
 	PREFETCHT0 64(R12)
-	PREFETCHT0 64(R12)(R10*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -23678,6 +23722,7 @@ tilePanel_2_fetch:
 	BYTE       $0x41
 	BYTE       $0x5e
 	BYTE       $0xdd
+	PREFETCHT0 64(R12)(R10*1)
 	PREFETCHT0 64(R12)(R10*2)
 	PREFETCHT0 64(R12)(R13*1)
 	ADDQ       $0x01, AX
@@ -23685,14 +23730,14 @@ tilePanel_2_fetch:
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
-	ADDQ       $0x01, AX
+	LEAQ       (DI)(SI*2), DI
 	ADDQ       $+1024, R8
 	ADDQ       $+1024, R9
 	ADDQ       $+1024, DX
 	ADDQ       $+1024, CX
 	ADDQ       R14, BX
 	ADDQ       R14, R12
-	DECQ       SI
+	DECQ       R15
 	JNZ        tilePanel_2_fetch
 	JMP        tilePanel_2_done
 
@@ -23717,7 +23762,9 @@ tilePanel_2_loop:
 	BYTE $0x4b
 	BYTE $0x24
 	BYTE $0x1a
-	ADDQ $0x01, AX
+	BYTE $0x0f
+	BYTE $0x0d
+	BYTE $0x0f
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
@@ -23744,7 +23791,10 @@ tilePanel_2_loop:
 	BYTE $0x4b
 	BYTE $0x3c
 	BYTE $0x19
-	ADDQ $0x01, AX
+	BYTE $0x0f
+	BYTE $0x0d
+	BYTE $0x4f
+	BYTE $0x40
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
@@ -23771,7 +23821,10 @@ tilePanel_2_loop:
 	BYTE $0x4b
 	BYTE $0x2c
 	BYTE $0x19
-	ADDQ $0x01, AX
+	BYTE $0x0f
+	BYTE $0x0d
+	BYTE $0x0c
+	BYTE $0x37
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
@@ -23797,6 +23850,11 @@ tilePanel_2_loop:
 	BYTE $0x41
 	BYTE $0x5e
 	BYTE $0xdd
+	BYTE $0x0f
+	BYTE $0x0d
+	BYTE $0x4c
+	BYTE $0x37
+	BYTE $0x40
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
@@ -23804,15 +23862,17 @@ tilePanel_2_loop:
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
 	ADDQ $0x01, AX
-	ADDQ $0x01, AX
+	LEAQ (DI)(SI*2), DI
 	ADDQ $+1024, R8
 	ADDQ $+1024, R9
 	ADDQ $+1024, DX
 	ADDQ $+1024, CX
-	DECQ SI
+	DECQ R15
 	JNZ  tilePanel_2_loop
 
 tilePanel_2_done:
+	SHLQ $0x05, SI
+	ADDQ SI, out+104(FP)
 	MOVQ c+56(FP), DI
 	MOVQ $+128, SI
 	BYTE $0xc4

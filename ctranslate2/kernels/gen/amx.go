@@ -28,6 +28,11 @@ const (
 // fourth bits of the registers in the bytes that follow the opcode.
 func vex(prefix, opcode, vvvv int, r, x, b int, inputs []operand.Op, rest ...int) {
 	bytes := append([]int{0xc4, (1-r)<<7 | (1-x)<<6 | (1-b)<<5 | 2, (15-vvvv)<<3 | prefix, opcode}, rest...)
+	raw(inputs, bytes...)
+}
+
+// raw emits an instruction as bytes.
+func raw(inputs []operand.Op, bytes ...int) {
 	for i, v := range bytes {
 		in := &ir.Instruction{Opcode: "BYTE", Operands: []operand.Op{operand.U8(uint8(v))}}
 		if i == 0 {
@@ -239,6 +244,18 @@ func (f tileFetch) advanceBy(bytes reg.Register) {
 	ADDQ(bytes, f.high.bases[0])
 }
 
+// claimLines fetch, to be written, two lines at RDI and two RSI behind them: PREFETCHW,
+// which avo does not know.
+func claimLines() []func() {
+	var all []func()
+	for _, place := range [][]int{{0x0f}, {0x4f, 64}, {0x0c, 0x37}, {0x4c, 0x37, 64}} {
+		all = append(all, func() {
+			raw([]operand.Op{reg.RDI, reg.RSI}, append([]int{0x0f, 0x0d}, place...)...)
+		})
+	}
+	return all
+}
+
 // jump moves on from behind the first place, where all lines of it were fetched, to the
 // next 32 rows.
 func (f tileFetch) jump() {
@@ -285,13 +302,15 @@ func packTiles() {
 // bytes each, and those of the other 16 lie high bytes behind them. from has rows ldfrom
 // bytes apart, or all the same, and may be c, whose rows lie one behind the other.
 // Meanwhile it fetches rows of ldw bytes at pf, as tileProducts does, and moves on by so
-// many lines for each n, up to two.
+// many lines for each n, up to two. And of each row that the products will be written to,
+// at out and ldo bytes apart, it fetches 128 bytes to be written, two rows for each n: stores
+// would wait longer for them.
 func tilePanel(blocks int) {
 	name := fmt.Sprintf("tilePanel_%d", blocks)
-	TEXT(name, NOSPLIT, "func(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int)")
+	TEXT(name, NOSPLIT, "func(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int, out uintptr, ldo int)")
 	Pragma("noescape")
 	tileConfigure(into(reg.RAX, "config"))
-	x, line, low, high, base, stride := reg.RDX, reg.R11, reg.R8, reg.R9, reg.RDI, reg.RSI
+	x, line, low, high, base, stride := reg.RDX, reg.R11, reg.R8, reg.R9, reg.RDI, reg.RSI // see claimLines
 	MOVQ(operand.I32(64), line)
 	ahead, lines, n := newTileFetch(gp("pf"), param("ldw")), gp("lines"), GP64()
 	SHLQ(imm(6), lines)
@@ -326,7 +345,8 @@ func tilePanel(blocks int) {
 				func() { tileDotUS(5, 6, 2) },
 				func() { tileDotUS(5, 7, 3) })
 		}
-		spaced(tiles, fetches, 1, 0)
+		spaced(tiles, append(claimLines(), fetches...), 1, 0)
+		LEAQ(mem{Base: base, Index: stride, Scale: 2}, base)
 		for _, r := range []reg.Register{low, high, x, x1}[:2+blocks] {
 			ADDQ(operand.I32(1024), r)
 		}
@@ -336,12 +356,16 @@ func tilePanel(blocks int) {
 		DECQ(n)
 		JNZ(operand.LabelRef(label))
 	}
+	MOVQ(param("out"), base)
+	MOVQ(param("ldo"), stride)
 	TESTQ(lines, lines)
 	JZ(label(name + "_loop"))
 	steps(name+"_fetch", ahead.fetches(2))
 	JMP(label(name + "_done"))
 	steps(name+"_loop", nil)
 	Label(name + "_done")
+	SHLQ(imm(5), stride)
+	ADDQ(stride, param("out"))
 	MOVQ(param("c"), base)
 	MOVQ(operand.I32(128), stride)
 	tileSums(sums, base, stride, func(base, stride reg.Register, t tile) { tileStore(t, base, stride) })
