@@ -131,16 +131,20 @@ type storeTask struct {
 
 const storeRows = 8
 
-// Do writes block i. Its slots were not used for long: while a row is written, those of
-// the next one are fetched, since writes wait for memory one after the other.
+// storeAhead is how many heads further on memory is fetched while one is written.
+const storeAhead = 8
+
+// Do writes block i. Its slots were not used for long: they are fetched before they are
+// written, since writes wait for memory one after the other.
 func (t *storeTask) Do(_, i int) {
-	end := min((i+1)*storeRows, len(t.slots))
-	for r := i * storeRows; r < end; r++ {
-		for h := range 2 * t.arena.heads {
-			if r+1 < end {
-				kernels.Fetch(t.place(r+1, h))
-			}
-			copy(t.place(r, h), t.kv[r*t.ld+h*t.arena.dHead:])
+	heads := 2 * t.arena.heads
+	from, to := i*storeRows*heads, min((i+1)*storeRows, len(t.slots))*heads
+	for j := from - storeAhead; j < to; j++ {
+		if next := j + storeAhead; next < to {
+			kernels.Fetch(t.place(next/heads, next%heads))
+		}
+		if j >= from {
+			copy(t.place(j/heads, j%heads), t.kv[j/heads*t.ld+j%heads*t.arena.dHead:])
 		}
 	}
 }
