@@ -99,12 +99,12 @@ func tileBlocks(m int) int { return (m + tileLines - 1) / tileLines }
 func tileRow(i, m int) int { return max(min(i*tileLines, m-tileLines), 0) }
 
 // tileProducts by blocks of rows.
-var tileProducts = [...]func(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr){
+var tileProducts = [...]func(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, calls int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr, lines int){
 	1: tileProducts_1, tileProducts_2,
 }
 
-// blockedAMX multiplies some panels of columns at a time, of weights as they are stored:
-// each two blocks of rows by all of them, of which the second cache holds what comes again.
+// blockedAMX multiplies some panels of columns at a time, of weights as they are stored: each
+// by all rows, two blocks after the other.
 func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	switch {
 	case t.tiles == nil:
@@ -115,27 +115,30 @@ func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out 
 		return
 	}
 	w, blocks := t.w, tileBlocks(t.a.Rows)
-	most := max(streamBytes/(panelColumns*w.K), 1)
+	most, pairs := max(streamBytes/(panelColumns*w.K), 1), blocks/2
 	const products = 2 * tileLines * panelColumns
-	room := int32s(t.e.packs[thread].Grow(4 * (1 + most) * products))
+	room := int32s(t.e.packs[thread].Grow(4 * (1 + most*max(pairs, 1)) * products))
 	for n := n0; n < n1; {
 		panels := max(min((n1-n)/panelColumns, most), 1)
-		for i := 0; i < blocks; i += 2 {
-			b := s8Block{t, n0, n1, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
-			b.tiles(i, min(2, blocks-i), panels, room[:products], room[products:], next, out, ldo)
+		b := s8Block{t, n0, n1, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
+		if pairs > 0 {
+			b.tiles(0, 2, pairs, panels, room[:products], room[products:], next, out, ldo)
+		}
+		if blocks%2 > 0 {
+			b.tiles(2*pairs, 1, 1, panels, room[:products], room[products:], next, out, ldo)
 		}
 		n += panels * panelColumns
 	}
 }
 
-// tiles multiplies some panels from b on by one or two blocks of rows, with room for the
-// products of one that are not transposed back, and passes the products c on.
-func (b *s8Block) tiles(i, blocks, panels int, transposed, c []int32, next uintptr, out []float32, ldo int) {
+// tiles multiplies some panels from b on by calls times one or two blocks of rows, with room
+// for the products of a call that are not transposed back, and passes the products c on.
+func (b s8Block) tiles(i, blocks, calls, panels int, transposed, c []int32, next uintptr, out []float32, ldo int) {
 	w, size := b.t.w, tileLines*b.t.w.tileDepth()
 	ahead := w.ahead(b.n+panels*panelColumns, b.n1, next)
-	tileProducts[blocks](tileConfig(tileLines), &w.Data[b.p*w.K], w.K, panels, &b.t.tiles[i*size], size, w.K/tileLine, w.shift(), ptr(transposed), ptr(c), &w.Comp[b.p], ahead)
+	tileProducts[blocks](tileConfig(tileLines), &w.Data[b.p*w.K], w.K, panels, &b.t.tiles[i*size], size, calls, w.K/tileLine, w.shift(), ptr(transposed), ptr(c), &w.Comp[b.p], ahead, (fetchLines+calls-1)/calls)
 	for p := range panels {
-		b.finishTiles(out, ldo, c[p*blocks*tileLines*panelColumns:], i, blocks)
+		b.finishTiles(out, ldo, c[p*calls*blocks*tileLines*panelColumns:], i, calls*blocks)
 		b.n, b.p = b.n+panelColumns, b.p+panelColumns
 	}
 }

@@ -21658,22 +21658,41 @@ quadsS8_16_2_done:
 	VZEROUPPER
 	RET
 
-// func tileProducts_1(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr)
+// func tileProducts_1(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, calls int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr, lines int)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·tileProducts_1(SB), NOSPLIT, $0-96
+TEXT ·tileProducts_1(SB), NOSPLIT, $8-112
 	MOVQ config+0(FP), AX
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x00
-	MOVQ shift+56(FP), CX
+	MOVQ shift+64(FP), CX
 	SUBQ CX, w+8(FP)
+	MOVQ lines+104(FP), BX
+	SHLQ $0x06, BX
 
 tileProducts_1_panel:
 	MOVQ w+8(FP), DI
 	MOVQ ldw+16(FP), SI
 	MOVQ x+32(FP), R8
+	MOVQ SI, R9
+	SHLQ $0x05, R9
+	ADDQ DI, R9
+	CMPQ panels+24(FP), $0x01
+	JNE  tileProducts_1_more
+	MOVQ pf+96(FP), R9
+
+tileProducts_1_more:
+	MOVQ SI, R10
+	SHLQ $0x02, R10
+	LEAQ (R10)(R10*2), R13
+	LEAQ (R9)(R10*4), R12
+	MOVQ calls+48(FP), R11
+	MOVQ R11, (SP)
+
+tileProducts_1_call:
+	MOVQ w+8(FP), DI
 	MOVQ SI, DX
 	SHLQ $0x04, DX
 	ADDQ DI, DX
@@ -21688,20 +21707,7 @@ tileProducts_1_panel:
 	BYTE $0x7b
 	BYTE $0x49
 	BYTE $0xc8
-	MOVQ n+48(FP), CX
-	MOVQ SI, BX
-	SHLQ $0x05, BX
-	ADDQ DI, BX
-	MOVQ BX, w+8(FP)
-	CMPQ panels+24(FP), $0x01
-	JNE  tileProducts_1_more
-	MOVQ pf+88(FP), BX
-
-tileProducts_1_more:
-	MOVQ SI, R9
-	SHLQ $0x02, R9
-	LEAQ (R9)(R9*2), R12
-	LEAQ (BX)(R9*4), R10
+	MOVQ n+56(FP), CX
 
 tileProducts_1_loop:
 	BYTE       $0xc4
@@ -21710,12 +21716,12 @@ tileProducts_1_loop:
 	BYTE       $0x4b
 	BYTE       $0x34
 	BYTE       $0x18
-	PREFETCHT0 (BX)
-	PREFETCHT0 (BX)(R9*1)
-	PREFETCHT0 (BX)(R9*2)
-	PREFETCHT0 (BX)(R12*1)
-	PREFETCHT0 (R10)
-	PREFETCHT0 (R10)(R9*1)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 (R9)(R13*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(R10*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	BYTE       $0xc4
@@ -21724,12 +21730,12 @@ tileProducts_1_loop:
 	BYTE       $0x4b
 	BYTE       $0x24
 	BYTE       $0x37
-	PREFETCHT0 (R10)(R9*2)
-	PREFETCHT0 (R10)(R12*1)
-	PREFETCHT0 64(BX)
-	PREFETCHT0 64(BX)(R9*1)
-	PREFETCHT0 64(BX)(R9*2)
-	PREFETCHT0 64(BX)(R12*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 (R12)(R13*1)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 64(R9)(R13*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	BYTE       $0xc4
@@ -21737,13 +21743,13 @@ tileProducts_1_loop:
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xc4
-	PREFETCHT0 64(R10)
-	PREFETCHT0 64(R10)(R9*1)
-	PREFETCHT0 64(R10)(R9*2)
-	PREFETCHT0 64(R10)(R12*1)
-	PREFETCHT0 128(BX)
-	PREFETCHT0 128(BX)(R9*1)
-	PREFETCHT0 128(BX)(R9*2)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 64(R12)(R10*1)
+	PREFETCHT0 64(R12)(R10*2)
+	PREFETCHT0 64(R12)(R13*1)
+	PREFETCHT0 128(R9)
+	PREFETCHT0 128(R9)(R10*1)
+	PREFETCHT0 128(R9)(R10*2)
 	ADDQ       $0x01, AX
 	BYTE       $0xc4
 	BYTE       $0xe2
@@ -21751,12 +21757,12 @@ tileProducts_1_loop:
 	BYTE       $0x4b
 	BYTE       $0x2c
 	BYTE       $0x32
-	PREFETCHT0 128(BX)(R12*1)
-	PREFETCHT0 128(R10)
-	PREFETCHT0 128(R10)(R9*1)
-	PREFETCHT0 128(R10)(R9*2)
-	PREFETCHT0 128(R10)(R12*1)
-	PREFETCHT0 192(BX)
+	PREFETCHT0 128(R9)(R13*1)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 128(R12)(R10*1)
+	PREFETCHT0 128(R12)(R10*2)
+	PREFETCHT0 128(R12)(R13*1)
+	PREFETCHT0 192(R9)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	BYTE       $0xc4
@@ -21764,22 +21770,22 @@ tileProducts_1_loop:
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xcd
-	PREFETCHT0 192(BX)(R9*1)
-	PREFETCHT0 192(BX)(R9*2)
-	PREFETCHT0 192(BX)(R12*1)
-	PREFETCHT0 192(R10)
-	PREFETCHT0 192(R10)(R9*1)
-	PREFETCHT0 192(R10)(R9*2)
-	PREFETCHT0 192(R10)(R12*1)
+	PREFETCHT0 192(R9)(R10*1)
+	PREFETCHT0 192(R9)(R10*2)
+	PREFETCHT0 192(R9)(R13*1)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 192(R12)(R10*1)
+	PREFETCHT0 192(R12)(R10*2)
+	PREFETCHT0 192(R12)(R13*1)
 	ADDQ       $0x01, AX
-	ADDQ       $+256, BX
-	ADDQ       $+256, R10
+	ADDQ       BX, R9
+	ADDQ       BX, R12
 	ADDQ       $0x40, DI
 	ADDQ       $0x40, DX
 	ADDQ       $+1024, R8
 	DECQ       CX
 	JNZ        tileProducts_1_loop
-	CMPQ       shift+56(FP), $0x00
+	CMPQ       shift+64(FP), $0x00
 	JEQ        tileProducts_1_whole
 	BYTE       $0xc4
 	BYTE       $0x82
@@ -21849,48 +21855,53 @@ tileProducts_1_loop:
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
+	ADDQ       $+1024, R8
 
 tileProducts_1_whole:
-	MOVQ        products+64(FP), CX
-	MOVQ        $+64, R11
-	LEAQ        (CX), DI
-	BYTE        $0xc4
-	BYTE        $0xa2
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x04
-	BYTE        $0x1f
-	LEAQ        1024(CX), DI
-	BYTE        $0xc4
-	BYTE        $0xa2
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x0c
-	BYTE        $0x1f
-	LEAQ        (BX)(R9*4), BX
-	ADDQ        R12, BX
-	LEAQ        (R10)(R9*4), R10
-	ADDQ        R12, R10
-	MOVQ        products+64(FP), CX
-	MOVQ        c+72(FP), DX
-	MOVQ        add+80(FP), SI
-	PREFETCHT0  (BX)
-	PREFETCHT0  (BX)(R9*1)
-	PREFETCHT0  (BX)(R9*2)
-	PREFETCHT0  (BX)(R12*1)
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R10)(R9*1)
-	PREFETCHT0  (R10)(R9*2)
-	PREFETCHT0  (R10)(R12*1)
-	PREFETCHT0  64(BX)
-	PREFETCHT0  64(BX)(R9*1)
-	PREFETCHT0  64(BX)(R9*2)
-	PREFETCHT0  64(BX)(R12*1)
-	PREFETCHT0  64(R10)
-	PREFETCHT0  64(R10)(R9*1)
-	PREFETCHT0  64(R10)(R9*2)
-	PREFETCHT0  64(R10)(R12*1)
-	VMOVDQU32   (SI), Z0
+	MOVQ products+72(FP), CX
+	MOVQ $+64, R11
+	LEAQ (CX), DI
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x04
+	BYTE $0x1f
+	LEAQ 1024(CX), DI
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x0c
+	BYTE $0x1f
+	DECQ (SP)
+	JNZ  tileProducts_1_same
+	LEAQ (R9)(R10*4), R9
+	ADDQ R13, R9
+	LEAQ (R12)(R10*4), R12
+	ADDQ R13, R12
+
+tileProducts_1_same:
+	MOVQ        products+72(FP), CX
+	MOVQ        c+80(FP), DX
+	MOVQ        add+88(FP), DI
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R9)(R10*1)
+	PREFETCHT0  (R9)(R10*2)
+	PREFETCHT0  (R9)(R13*1)
+	PREFETCHT0  (R12)
+	PREFETCHT0  (R12)(R10*1)
+	PREFETCHT0  (R12)(R10*2)
+	PREFETCHT0  (R12)(R13*1)
+	PREFETCHT0  64(R9)
+	PREFETCHT0  64(R9)(R10*1)
+	PREFETCHT0  64(R9)(R10*2)
+	PREFETCHT0  64(R9)(R13*1)
+	PREFETCHT0  64(R12)
+	PREFETCHT0  64(R12)(R10*1)
+	PREFETCHT0  64(R12)(R10*2)
+	PREFETCHT0  64(R12)(R13*1)
+	VMOVDQU32   (DI), Z0
 	VMOVDQU8    (CX), Z1
 	VMOVDQU8    64(CX), Z2
 	VMOVDQU8    128(CX), Z3
@@ -22003,23 +22014,23 @@ tileProducts_1_whole:
 	VMOVDQU32   Z17, 1792(DX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 1920(DX)
-	PREFETCHT0  128(BX)
-	PREFETCHT0  128(BX)(R9*1)
-	PREFETCHT0  128(BX)(R9*2)
-	PREFETCHT0  128(BX)(R12*1)
-	PREFETCHT0  128(R10)
-	PREFETCHT0  128(R10)(R9*1)
-	PREFETCHT0  128(R10)(R9*2)
-	PREFETCHT0  128(R10)(R12*1)
-	PREFETCHT0  192(BX)
-	PREFETCHT0  192(BX)(R9*1)
-	PREFETCHT0  192(BX)(R9*2)
-	PREFETCHT0  192(BX)(R12*1)
-	PREFETCHT0  192(R10)
-	PREFETCHT0  192(R10)(R9*1)
-	PREFETCHT0  192(R10)(R9*2)
-	PREFETCHT0  192(R10)(R12*1)
-	VMOVDQU32   64(SI), Z0
+	PREFETCHT0  128(R9)
+	PREFETCHT0  128(R9)(R10*1)
+	PREFETCHT0  128(R9)(R10*2)
+	PREFETCHT0  128(R9)(R13*1)
+	PREFETCHT0  128(R12)
+	PREFETCHT0  128(R12)(R10*1)
+	PREFETCHT0  128(R12)(R10*2)
+	PREFETCHT0  128(R12)(R13*1)
+	PREFETCHT0  192(R9)
+	PREFETCHT0  192(R9)(R10*1)
+	PREFETCHT0  192(R9)(R10*2)
+	PREFETCHT0  192(R9)(R13*1)
+	PREFETCHT0  192(R12)
+	PREFETCHT0  192(R12)(R10*1)
+	PREFETCHT0  192(R12)(R10*2)
+	PREFETCHT0  192(R12)(R13*1)
+	VMOVDQU32   64(DI), Z0
 	VMOVDQU8    1024(CX), Z1
 	VMOVDQU8    1088(CX), Z2
 	VMOVDQU8    1152(CX), Z3
@@ -22132,8 +22143,13 @@ tileProducts_1_whole:
 	VMOVDQU32   Z17, 1856(DX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 1984(DX)
-	ADDQ        $+128, add+80(FP)
-	ADDQ        $+2048, c+72(FP)
+	ADDQ        $+2048, c+80(FP)
+	CMPQ        (SP), $0x00
+	JNE         tileProducts_1_call
+	ADDQ        $+128, add+88(FP)
+	MOVQ        SI, DI
+	SHLQ        $0x05, DI
+	ADDQ        DI, w+8(FP)
 	DECQ        panels+24(FP)
 	JNZ         tileProducts_1_panel
 	BYTE        $0xc4
@@ -22720,22 +22736,41 @@ coarseTiles_1_row:
 	VZEROUPPER
 	RET
 
-// func tileProducts_2(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr)
+// func tileProducts_2(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, calls int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr, lines int)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·tileProducts_2(SB), NOSPLIT, $0-96
+TEXT ·tileProducts_2(SB), NOSPLIT, $8-112
 	MOVQ config+0(FP), AX
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x00
-	MOVQ shift+56(FP), CX
+	MOVQ shift+64(FP), CX
 	SUBQ CX, w+8(FP)
+	MOVQ lines+104(FP), BX
+	SHLQ $0x06, BX
 
 tileProducts_2_panel:
 	MOVQ w+8(FP), DI
 	MOVQ ldw+16(FP), SI
 	MOVQ x+32(FP), R8
+	MOVQ SI, R10
+	SHLQ $0x05, R10
+	ADDQ DI, R10
+	CMPQ panels+24(FP), $0x01
+	JNE  tileProducts_2_more
+	MOVQ pf+96(FP), R10
+
+tileProducts_2_more:
+	MOVQ SI, R12
+	SHLQ $0x02, R12
+	LEAQ (R12)(R12*2), R14
+	LEAQ (R10)(R12*4), R13
+	MOVQ calls+48(FP), R11
+	MOVQ R11, (SP)
+
+tileProducts_2_call:
+	MOVQ w+8(FP), DI
 	MOVQ SI, DX
 	SHLQ $0x04, DX
 	ADDQ DI, DX
@@ -22762,20 +22797,7 @@ tileProducts_2_panel:
 	BYTE $0x7b
 	BYTE $0x49
 	BYTE $0xd8
-	MOVQ n+48(FP), CX
-	MOVQ SI, BX
-	SHLQ $0x05, BX
-	ADDQ DI, BX
-	MOVQ BX, w+8(FP)
-	CMPQ panels+24(FP), $0x01
-	JNE  tileProducts_2_more
-	MOVQ pf+88(FP), BX
-
-tileProducts_2_more:
-	MOVQ SI, R10
-	SHLQ $0x02, R10
-	LEAQ (R10)(R10*2), R13
-	LEAQ (BX)(R10*4), R12
+	MOVQ n+56(FP), CX
 
 tileProducts_2_loop:
 	BYTE       $0xc4
@@ -22784,10 +22806,10 @@ tileProducts_2_loop:
 	BYTE       $0x4b
 	BYTE       $0x34
 	BYTE       $0x18
-	PREFETCHT0 (BX)
-	PREFETCHT0 (BX)(R10*1)
-	PREFETCHT0 (BX)(R10*2)
-	PREFETCHT0 (BX)(R13*1)
+	PREFETCHT0 (R10)
+	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 (R10)(R12*2)
+	PREFETCHT0 (R10)(R14*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -22798,10 +22820,10 @@ tileProducts_2_loop:
 	BYTE       $0x4b
 	BYTE       $0x24
 	BYTE       $0x37
-	PREFETCHT0 (R12)
-	PREFETCHT0 (R12)(R10*1)
-	PREFETCHT0 (R12)(R10*2)
-	PREFETCHT0 (R12)(R13*1)
+	PREFETCHT0 (R13)
+	PREFETCHT0 (R13)(R12*1)
+	PREFETCHT0 (R13)(R12*2)
+	PREFETCHT0 (R13)(R14*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -22811,10 +22833,10 @@ tileProducts_2_loop:
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xc4
-	PREFETCHT0 64(BX)
-	PREFETCHT0 64(BX)(R10*1)
-	PREFETCHT0 64(BX)(R10*2)
-	PREFETCHT0 64(BX)(R13*1)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 64(R10)(R12*1)
+	PREFETCHT0 64(R10)(R12*2)
+	PREFETCHT0 64(R10)(R14*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -22825,10 +22847,10 @@ tileProducts_2_loop:
 	BYTE       $0x4b
 	BYTE       $0x3c
 	BYTE       $0x19
-	PREFETCHT0 64(R12)
-	PREFETCHT0 64(R12)(R10*1)
-	PREFETCHT0 64(R12)(R10*2)
-	PREFETCHT0 64(R12)(R13*1)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 64(R13)(R12*1)
+	PREFETCHT0 64(R13)(R12*2)
+	PREFETCHT0 64(R13)(R14*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -22838,10 +22860,10 @@ tileProducts_2_loop:
 	BYTE       $0x42
 	BYTE       $0x5e
 	BYTE       $0xcc
-	PREFETCHT0 128(BX)
-	PREFETCHT0 128(BX)(R10*1)
-	PREFETCHT0 128(BX)(R10*2)
-	PREFETCHT0 128(BX)(R13*1)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 128(R10)(R12*1)
+	PREFETCHT0 128(R10)(R12*2)
+	PREFETCHT0 128(R10)(R14*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -22852,10 +22874,10 @@ tileProducts_2_loop:
 	BYTE       $0x4b
 	BYTE       $0x2c
 	BYTE       $0x32
-	PREFETCHT0 128(R12)
-	PREFETCHT0 128(R12)(R10*1)
-	PREFETCHT0 128(R12)(R10*2)
-	PREFETCHT0 128(R12)(R13*1)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 128(R13)(R12*1)
+	PREFETCHT0 128(R13)(R12*2)
+	PREFETCHT0 128(R13)(R14*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -22865,10 +22887,10 @@ tileProducts_2_loop:
 	BYTE       $0x4a
 	BYTE       $0x5e
 	BYTE       $0xd5
-	PREFETCHT0 192(BX)
-	PREFETCHT0 192(BX)(R10*1)
-	PREFETCHT0 192(BX)(R10*2)
-	PREFETCHT0 192(BX)(R13*1)
+	PREFETCHT0 192(R10)
+	PREFETCHT0 192(R10)(R12*1)
+	PREFETCHT0 192(R10)(R12*2)
+	PREFETCHT0 192(R10)(R14*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
@@ -22878,23 +22900,23 @@ tileProducts_2_loop:
 	BYTE       $0x42
 	BYTE       $0x5e
 	BYTE       $0xdd
-	PREFETCHT0 192(R12)
-	PREFETCHT0 192(R12)(R10*1)
-	PREFETCHT0 192(R12)(R10*2)
-	PREFETCHT0 192(R12)(R13*1)
+	PREFETCHT0 192(R13)
+	PREFETCHT0 192(R13)(R12*1)
+	PREFETCHT0 192(R13)(R12*2)
+	PREFETCHT0 192(R13)(R14*1)
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
-	ADDQ       $+256, BX
-	ADDQ       $+256, R12
+	ADDQ       BX, R10
+	ADDQ       BX, R13
 	ADDQ       $0x40, DI
 	ADDQ       $0x40, DX
 	ADDQ       $+1024, R8
 	ADDQ       $+1024, R9
 	DECQ       CX
 	JNZ        tileProducts_2_loop
-	CMPQ       shift+56(FP), $0x00
+	CMPQ       shift+64(FP), $0x00
 	JEQ        tileProducts_2_whole
 	BYTE       $0xc4
 	BYTE       $0x82
@@ -23004,54 +23026,60 @@ tileProducts_2_loop:
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
+	ADDQ       $+1024, R8
 
 tileProducts_2_whole:
-	MOVQ        products+64(FP), CX
-	MOVQ        $+128, R11
-	LEAQ        (CX), DI
-	BYTE        $0xc4
-	BYTE        $0xa2
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x04
-	BYTE        $0x1f
-	LEAQ        64(CX), DI
-	BYTE        $0xc4
-	BYTE        $0xa2
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x0c
-	BYTE        $0x1f
-	LEAQ        2048(CX), DI
-	BYTE        $0xc4
-	BYTE        $0xa2
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x14
-	BYTE        $0x1f
-	LEAQ        2112(CX), DI
-	BYTE        $0xc4
-	BYTE        $0xa2
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x1c
-	BYTE        $0x1f
-	LEAQ        (BX)(R10*4), BX
-	ADDQ        R13, BX
-	LEAQ        (R12)(R10*4), R12
-	ADDQ        R13, R12
-	MOVQ        products+64(FP), CX
-	MOVQ        c+72(FP), DX
-	MOVQ        add+80(FP), SI
-	PREFETCHT0  (BX)
-	PREFETCHT0  (BX)(R10*1)
-	PREFETCHT0  (BX)(R10*2)
-	PREFETCHT0  (BX)(R13*1)
-	PREFETCHT0  (R12)
-	PREFETCHT0  (R12)(R10*1)
-	PREFETCHT0  (R12)(R10*2)
-	PREFETCHT0  (R12)(R13*1)
-	VMOVDQU32   (SI), Z0
+	ADDQ ldx+40(FP), R8
+	MOVQ products+72(FP), CX
+	MOVQ $+128, R11
+	LEAQ (CX), DI
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x04
+	BYTE $0x1f
+	LEAQ 64(CX), DI
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x0c
+	BYTE $0x1f
+	LEAQ 2048(CX), DI
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x14
+	BYTE $0x1f
+	LEAQ 2112(CX), DI
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x1c
+	BYTE $0x1f
+	DECQ (SP)
+	JNZ  tileProducts_2_same
+	LEAQ (R10)(R12*4), R10
+	ADDQ R14, R10
+	LEAQ (R13)(R12*4), R13
+	ADDQ R14, R13
+
+tileProducts_2_same:
+	MOVQ        products+72(FP), CX
+	MOVQ        c+80(FP), DX
+	MOVQ        add+88(FP), DI
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R10)(R12*1)
+	PREFETCHT0  (R10)(R12*2)
+	PREFETCHT0  (R10)(R14*1)
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(R12*1)
+	PREFETCHT0  (R13)(R12*2)
+	PREFETCHT0  (R13)(R14*1)
+	VMOVDQU32   (DI), Z0
 	VMOVDQU8    (CX), Z1
 	VMOVDQU8    128(CX), Z2
 	VMOVDQU8    256(CX), Z3
@@ -23164,15 +23192,15 @@ tileProducts_2_whole:
 	VMOVDQU32   Z17, 1792(DX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 1920(DX)
-	PREFETCHT0  64(BX)
-	PREFETCHT0  64(BX)(R10*1)
-	PREFETCHT0  64(BX)(R10*2)
-	PREFETCHT0  64(BX)(R13*1)
-	PREFETCHT0  64(R12)
-	PREFETCHT0  64(R12)(R10*1)
-	PREFETCHT0  64(R12)(R10*2)
-	PREFETCHT0  64(R12)(R13*1)
-	VMOVDQU32   (SI), Z0
+	PREFETCHT0  64(R10)
+	PREFETCHT0  64(R10)(R12*1)
+	PREFETCHT0  64(R10)(R12*2)
+	PREFETCHT0  64(R10)(R14*1)
+	PREFETCHT0  64(R13)
+	PREFETCHT0  64(R13)(R12*1)
+	PREFETCHT0  64(R13)(R12*2)
+	PREFETCHT0  64(R13)(R14*1)
+	VMOVDQU32   (DI), Z0
 	VMOVDQU8    64(CX), Z1
 	VMOVDQU8    192(CX), Z2
 	VMOVDQU8    320(CX), Z3
@@ -23285,15 +23313,15 @@ tileProducts_2_whole:
 	VMOVDQU32   Z17, 3840(DX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 3968(DX)
-	PREFETCHT0  128(BX)
-	PREFETCHT0  128(BX)(R10*1)
-	PREFETCHT0  128(BX)(R10*2)
-	PREFETCHT0  128(BX)(R13*1)
-	PREFETCHT0  128(R12)
-	PREFETCHT0  128(R12)(R10*1)
-	PREFETCHT0  128(R12)(R10*2)
-	PREFETCHT0  128(R12)(R13*1)
-	VMOVDQU32   64(SI), Z0
+	PREFETCHT0  128(R10)
+	PREFETCHT0  128(R10)(R12*1)
+	PREFETCHT0  128(R10)(R12*2)
+	PREFETCHT0  128(R10)(R14*1)
+	PREFETCHT0  128(R13)
+	PREFETCHT0  128(R13)(R12*1)
+	PREFETCHT0  128(R13)(R12*2)
+	PREFETCHT0  128(R13)(R14*1)
+	VMOVDQU32   64(DI), Z0
 	VMOVDQU8    2048(CX), Z1
 	VMOVDQU8    2176(CX), Z2
 	VMOVDQU8    2304(CX), Z3
@@ -23406,15 +23434,15 @@ tileProducts_2_whole:
 	VMOVDQU32   Z17, 1856(DX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 1984(DX)
-	PREFETCHT0  192(BX)
-	PREFETCHT0  192(BX)(R10*1)
-	PREFETCHT0  192(BX)(R10*2)
-	PREFETCHT0  192(BX)(R13*1)
-	PREFETCHT0  192(R12)
-	PREFETCHT0  192(R12)(R10*1)
-	PREFETCHT0  192(R12)(R10*2)
-	PREFETCHT0  192(R12)(R13*1)
-	VMOVDQU32   64(SI), Z0
+	PREFETCHT0  192(R10)
+	PREFETCHT0  192(R10)(R12*1)
+	PREFETCHT0  192(R10)(R12*2)
+	PREFETCHT0  192(R10)(R14*1)
+	PREFETCHT0  192(R13)
+	PREFETCHT0  192(R13)(R12*1)
+	PREFETCHT0  192(R13)(R12*2)
+	PREFETCHT0  192(R13)(R14*1)
+	VMOVDQU32   64(DI), Z0
 	VMOVDQU8    2112(CX), Z1
 	VMOVDQU8    2240(CX), Z2
 	VMOVDQU8    2368(CX), Z3
@@ -23527,8 +23555,13 @@ tileProducts_2_whole:
 	VMOVDQU32   Z17, 3904(DX)
 	VPADDD      Z0, Z2, Z2
 	VMOVDQU32   Z2, 4032(DX)
-	ADDQ        $+128, add+80(FP)
-	ADDQ        $+4096, c+72(FP)
+	ADDQ        $+4096, c+80(FP)
+	CMPQ        (SP), $0x00
+	JNE         tileProducts_2_call
+	ADDQ        $+128, add+88(FP)
+	MOVQ        SI, DI
+	SHLQ        $0x05, DI
+	ADDQ        DI, w+8(FP)
 	DECQ        panels+24(FP)
 	JNZ         tileProducts_2_panel
 	BYTE        $0xc4

@@ -243,7 +243,7 @@ func quadsS8_15(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, 
 func quadsS8_16(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
 
 //go:noescape
-func tileProducts_1(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr)
+func tileProducts_1(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, calls int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr, lines int)
 
 //go:noescape
 func tilePanel_1(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int, out uintptr, ldo int)
@@ -252,7 +252,7 @@ func tilePanel_1(config *byte, x *uint8, ldx int, calls int, panel *int8, high i
 func coarseTiles_1(config *byte, a *int8, lda int, rows int, panel *byte, panels int, n int, c *int32, ldc int)
 
 //go:noescape
-func tileProducts_2(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr)
+func tileProducts_2(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, calls int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr, lines int)
 
 //go:noescape
 func tilePanel_2(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int, out uintptr, ldo int)

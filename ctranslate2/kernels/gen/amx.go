@@ -106,23 +106,32 @@ func into(r reg.GPPhysical, name string) reg.GPPhysical {
 	return r
 }
 
-// tileProducts generates c[p][16·blocks][32] = Σ x[i][k]·w[32·p + j][k] + add[32·p + j]
-// for panels of 32 rows of weights as they are stored and one or two blocks of 16 rows
-// of bytes, each packed in tiles: 64·n of k, in groups of four. The weights are the
-// first operand, so that they need no packing; the products come out transposed, to
-// products [32][16·blocks], and are transposed back. They are read from shift bytes before
-// them on, where lines start, and if shift isn't 0 for 64 of k more: the rows of bytes are
-// zero there. Meanwhile it fetches the panel that follows, which for the last one is at pf,
-// and a little of what lies behind that.
+// tileProducts generates c[p][16·blocks·calls][32] = Σ x[i][k]·w[32·p + j][k] + add[32·p + j]
+// for panels of 32 rows of weights as they are stored and calls times one or two blocks of
+// 16 rows of bytes, each packed in tiles, which lie ldx apart: 64·n of k, in groups of four.
+// The weights are the first operand, so that they need no packing; the products come out
+// transposed, to products [32][16·blocks], and are transposed back. They are read from shift
+// bytes before them on, where lines start, and if shift isn't 0 for 64 of k more: the rows
+// of bytes are zero there. Meanwhile it fetches the panel that follows, which for the last
+// one is at pf, and a little of what lies behind that: of each of eight places so many lines
+// for each n, up to four, that calls fetch it together.
 func tileProducts(blocks int) {
 	name := fmt.Sprintf("tileProducts_%d", blocks)
-	TEXT(name, NOSPLIT, "func(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr)")
+	TEXT(name, NOSPLIT, "func(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, calls int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr, lines int)")
 	Pragma("noescape")
+	left := AllocLocal(8)
 	tileConfigure(into(reg.RAX, "config"))
 	SUBQ(gp("shift"), param("w"))
+	lines := gp("lines")
+	SHLQ(imm(6), lines)
 	Label(name + "_panel")
 	w0, ldw, x0, line := into(reg.RDI, "w"), into(reg.RSI, "ldw"), into(reg.R8, "x"), reg.R11
 	w1, x1 := reg.RDX, reg.R9
+	ahead := newTileFetch(nextPanel(name, w0, ldw), ldw)
+	MOVQ(param("calls"), line)
+	MOVQ(line, left)
+	Label(name + "_call")
+	MOVQ(param("w"), w0)
 	MOVQ(ldw, w1)
 	SHLQ(imm(4), w1)
 	ADDQ(w0, w1)
@@ -133,7 +142,7 @@ func tileProducts(blocks int) {
 	MOVQ(operand.I32(64), line)
 	sums := []tile{0, 1, 2, 3}[:2*blocks] // of weights i and block j: blocks·i + j
 	tileZero(sums...)
-	n, ahead := gp("n"), newTileFetch(nextPanel(name, w0, ldw), ldw)
+	n := gp("n")
 	step := func(fetches []func()) {
 		tiles := []func(){
 			func() { tileLoad(x0, line, 6) },
@@ -151,7 +160,7 @@ func tileProducts(blocks int) {
 	}
 	Label(name + "_loop")
 	step(ahead.fetches(4))
-	ahead.advance(4)
+	ahead.advanceBy(lines)
 	ADDQ(imm(64), w0)
 	ADDQ(imm(64), w1)
 	ADDQ(operand.I32(1024), x0)
@@ -163,7 +172,11 @@ func tileProducts(blocks int) {
 	CMPQ(param("shift"), imm(0))
 	JEQ(label(name + "_whole"))
 	step(nil)
+	ADDQ(operand.I32(1024), x0)
 	Label(name + "_whole")
+	if blocks > 1 {
+		ADDQ(param("ldx"), x0)
+	}
 	out, ldo := into(reg.RCX, "products"), line
 	MOVQ(operand.I32(64*blocks), ldo)
 	for i := range sums {
@@ -171,7 +184,10 @@ func tileProducts(blocks int) {
 		LEAQ(mem{Base: out, Disp: 1024*blocks*(i/blocks) + 64*(i%blocks)}, base)
 		tileStore(sums[i], base, ldo)
 	}
+	DECQ(left)
+	JNZ(label(name + "_same"))
 	ahead.jump()
+	Label(name + "_same")
 	products, c, add, fetches := gp("products"), gp("c"), gp("add"), ahead.fetches(4)
 	for i := range sums { // memory must not wait meanwhile
 		for line := 4 * i / len(sums); line < 4*(i+1)/len(sums); line++ {
@@ -181,8 +197,13 @@ func tileProducts(blocks int) {
 		}
 		untile(products, c, add, blocks, i/blocks, i%blocks)
 	}
-	ADDQ(operand.I32(128), param("add"))
 	ADDQ(operand.I32(128*16*blocks), param("c"))
+	CMPQ(left, imm(0))
+	JNE(label(name + "_call"))
+	ADDQ(operand.I32(128), param("add"))
+	MOVQ(ldw, w0)
+	SHLQ(imm(5), w0)
+	ADDQ(w0, param("w"))
 	DECQ(param("panels"))
 	JNZ(label(name + "_panel"))
 	tileRelease()
@@ -190,14 +211,12 @@ func tileProducts(blocks int) {
 	RET()
 }
 
-// nextPanel moves the parameter w, which is in w0, on by a panel, and returns where the
-// panel lies that is fetched meanwhile.
+// nextPanel returns where the panel lies that is fetched while the one at w0 is multiplied.
 func nextPanel(name string, w0, ldw reg.Register) reg.GPVirtual {
 	next := GP64()
 	MOVQ(ldw, next)
 	SHLQ(imm(5), next)
 	ADDQ(w0, next)
-	MOVQ(next, param("w"))
 	CMPQ(param("panels"), imm(1))
 	JNE(label(name + "_more"))
 	MOVQ(param("pf"), next)
