@@ -6,9 +6,9 @@ import "unsafe"
 // and one instruction adds the products of two tiles to a third, in a cycle eight
 // times as many as AVX-512 VNNI does. All else is AVX-512's.
 //
-// For up to 80 rows, weights are loaded as they are stored, 16 rows at 64 of k at a time,
-// as the first operand. So it is the activations that are packed, once for each product.
-// For more, see panelsAMX.
+// Where rows are few for their depth, weights are loaded as they are stored, 16 rows at 64
+// of k at a time, as the first operand. So it is the activations that are packed, once for
+// each product. For more, see panelsAMX.
 
 const (
 	tileLines = 16 // lines of a tile
@@ -63,7 +63,7 @@ func prepareAMX(t *s8Task) {
 		return
 	}
 	blocks, depth := tileBlocks(m), w.K
-	if m < tilePanelRows {
+	if !t.packsColumns() {
 		depth = w.tileDepth()
 	}
 	t.tiles = t.e.tiles.Grow(blocks * tileLines * depth)
@@ -83,7 +83,7 @@ func (w *S8Weights) tileDepth() int {
 // there are as many.
 func (p *tilePackTask) Do(_, i int) {
 	a, rows := p.a, ptr(p.a.Data[tileRow(i, p.a.Rows)*p.a.Stride:])
-	if a.Rows >= tilePanelRows {
+	if (*s8Task)(p).packsColumns() {
 		packTiles(rows, a.Stride, p.w.K/tileLine, ptr(p.tiles[i*tileLines*p.w.K:]))
 		return
 	}
@@ -110,7 +110,7 @@ func blockedAMX(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out 
 	case t.tiles == nil:
 		blockedAVX512(t, thread, c, n0, n1, next, out, ldo)
 		return
-	case t.a.Rows >= tilePanelRows:
+	case t.packsColumns():
 		panelsAMX(t, thread, n0, n1, next, out, ldo)
 		return
 	}

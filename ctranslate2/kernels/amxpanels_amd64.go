@@ -7,8 +7,6 @@ import "unsafe"
 // are stored, and memory is not what they wait for.
 
 const (
-	// tilePanelRows is the least number of rows for which packing columns pays.
-	tilePanelRows = 5*tileLines + 1
 	// tileSlice is how much of k is multiplied at a time: as much of a panel stays in
 	// the first cache while all rows pass.
 	tileSlice = 1024
@@ -18,6 +16,12 @@ const (
 	// tileGroup is how many blocks of rows have room for their products.
 	tileGroup = 8
 )
+
+// packsColumns reports whether packing columns, which takes time by their depth, is faster
+// than to transpose the products of all rows back.
+func (t *s8Task) packsColumns() bool {
+	return t.a.Rows > min(max(t.w.K/8, 2*tileLines), 8*tileLines)
+}
 
 // tilePanel by blocks of rows.
 var tilePanel = [...]func(config *byte, x *uint8, ldx int, calls int, panel *int8, high int, n int, c *int32, from *int32, ldfrom int, pf uintptr, ldw int, lines int, out uintptr, ldo int){
