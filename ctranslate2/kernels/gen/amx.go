@@ -160,7 +160,7 @@ func tileProducts(blocks int) {
 	}
 	Label(name + "_loop")
 	step(ahead.fetches(4))
-	ahead.advanceBy(lines)
+	ahead.advance(lines)
 	ADDQ(imm(64), w0)
 	ADDQ(imm(64), w1)
 	ADDQ(operand.I32(1024), x0)
@@ -251,14 +251,8 @@ func (f tileFetch) fetches(lines int) []func() {
 	return all
 }
 
-// advance moves each place on by some lines.
-func (f tileFetch) advance(lines int) {
-	f.low.advance(64 * lines)
-	f.high.advance(64 * lines)
-}
-
-// advanceBy moves each place on by some bytes.
-func (f tileFetch) advanceBy(bytes reg.Register) {
+// advance moves each place on by some bytes.
+func (f tileFetch) advance(bytes reg.Register) {
 	ADDQ(bytes, f.low.bases[0])
 	ADDQ(bytes, f.high.bases[0])
 }
@@ -370,7 +364,7 @@ func tilePanel(blocks int) {
 			ADDQ(operand.I32(1024), r)
 		}
 		if fetches != nil {
-			ahead.advanceBy(lines)
+			ahead.advance(lines)
 		}
 		DECQ(n)
 		JNZ(operand.LabelRef(label))
