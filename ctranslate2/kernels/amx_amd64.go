@@ -1,6 +1,10 @@
 package kernels
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/sematech/sema/ctranslate2/memory"
+)
 
 // Kernels for AMX, Intel's matrix unit: a tile register holds 16 lines of 64 bytes,
 // and one instruction adds the products of two tiles to a third, in a cycle eight
@@ -45,7 +49,7 @@ func tileConfig(rows int) *byte { return (*byte)(unsafe.Pointer(&tileConfigs[row
 func amxS8() s8Kernels {
 	k, coarse := avx512S8, avx512Coarse
 	k.products, k.directRows, k.prepare, k.blocked = productsInStripes, len(stripesS8)-1, prepareAMX, blockedAMX
-	coarse.dots, coarse.pairsPay = coarseDotsAMX, false
+	coarse.arrange, coarse.dots, coarse.pairsPay = arrangeAMX, coarseDotsAMX, false
 	k.coarse = &coarse
 	return k
 }
@@ -162,17 +166,28 @@ var coarseTiles = [...]func(config *byte, a *int8, lda int, rows int, panel *byt
 // tileCoarseRows is the least number of rows for which reading levels is not all.
 const tileCoarseRows = 5
 
-func coarseDotsAMX(c []int32, ldc int, a []int8, lda, m int, levels []byte, depth int) {
-	if m < tileCoarseRows || depth%tileLine != 0 {
-		coarseDotsFetched(c, ldc, a, lda, m, levels, depth)
+// tilesLevels reports whether levels are multiplied by m rows of some depth as tiles.
+func tilesLevels(m, depth int) bool { return m >= tileCoarseRows && depth%tileLine == 0 }
+
+// arrangeAMX leaves rows as they are for tiles.
+func arrangeAMX(room *memory.Buffer, a []int8, lda, m, depth int) levelRows {
+	if tilesLevels(m, depth) {
+		return asTheyAre(room, a, lda, m, depth)
+	}
+	return inGroups(room, a, lda, m, depth)
+}
+
+func coarseDotsAMX(c []int32, ldc int, a levelRows, levels []byte, depth int) {
+	if !tilesLevels(a.n, depth) {
+		coarseDotsFetched(c, ldc, a, levels, depth)
 		return
 	}
 	size, most := coarsePanelBytes(depth), max(streamBytes/coarsePanelBytes(depth), 1)
 	for i := 0; i < len(levels)/size; i += most {
 		panels := min(most, len(levels)/size-i)
-		for r := 0; r < m; r += 2 * tileLines {
-			rows := min(m-r, 2*tileLines)
-			coarseTiles[tileBlocks(rows)](tileConfig((rows-1)%tileLines+1), &a[r*lda], lda, rows, &levels[i*size], panels, depth/tileLine, &c[r*ldc+i*coarseColumns], 4*ldc)
+		for r := 0; r < a.n; r += 2 * tileLines {
+			rows := min(a.n-r, 2*tileLines)
+			coarseTiles[tileBlocks(rows)](tileConfig((rows-1)%tileLines+1), &a.data[r*a.row], a.row, rows, &levels[i*size], panels, depth/tileLine, &c[r*ldc+i*coarseColumns], 4*ldc)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"sync/atomic"
+
+	"github.com/sematech/sema/ctranslate2/memory"
 )
 
 // CoarseWeights are a copy of weights in four bits each, half the bytes of int8 to
@@ -38,10 +40,12 @@ type coarseKernels struct {
 	// pack makes a panel of up to 32 rows of weights [len(grids)][depth] and says
 	// in which grid each row is. scratch has room for 64·depth bytes.
 	pack func(dst []byte, w []int8, depth int, scratch []byte, grids []coarseGrid)
-	// dots writes the products of signed rows [m][lda] and the levels of some panels,
-	// one behind the other, to c [m][ldc], which has room for whole panels, even if
-	// it is shorter.
-	dots func(c []int32, ldc int, a []int8, lda, m int, panels []byte, depth int)
+	// arrange returns signed rows [m][lda] of depth as dots wants them, in room if that is
+	// not as they are.
+	arrange func(room *memory.Buffer, a []int8, lda, m, depth int) levelRows
+	// dots writes the products of rows and the levels of some panels, one behind the
+	// other, to c [rows][ldc], which has room for whole panels, even if it is shorter.
+	dots func(c []int32, ldc int, a levelRows, panels []byte, depth int)
 	// pairs is dots of one panel, of rows and their sums that pairRow made; nil where
 	// the tier lacks it. pairsPay says whether it is the faster one on this processor.
 	pairs    func(c []int32, ldc int, a []int8, lda, m int, sums []int32, panel []byte, depth int)
@@ -50,6 +54,38 @@ type coarseKernels struct {
 	// whose products with row r may be floor or more, of those from first on that dots
 	// are of, and the most that each may be. It returns how many they are.
 	reaching func(dst []bounded, dots []int32, factor, radius, bias []float32, r *screenRow, first int, floor float32) int
+}
+
+// levelRows are signed rows that levels are multiplied by.
+type levelRows struct {
+	data []int8
+	n    int
+	// row is how far one is behind the other, and group how far the next four of a row's k
+	// are behind four: 4, or further where the rows' groups of four lie together.
+	row, group int
+}
+
+// from returns m rows from r on.
+func (a levelRows) from(r, m int) levelRows {
+	return levelRows{a.data[r*a.row:], m, a.row, a.group}
+}
+
+// asTheyAre returns rows [m][lda] in their own order.
+func asTheyAre(_ *memory.Buffer, a []int8, lda, m, _ int) levelRows { return levelRows{a, m, lda, 4} }
+
+// inGroups returns rows with their groups of four of k together: [depth/4][m][4].
+func inGroups(room *memory.Buffer, a []int8, lda, m, depth int) levelRows {
+	if m == 1 {
+		return asTheyAre(room, a, lda, m, depth)
+	}
+	arranged := room.Grow(m * depth)
+	groups := int32s(arranged)
+	for r := range m {
+		for i, group := range int32s(bytesOf(a[r*lda:][:depth])) {
+			groups[i*m+r] = group
+		}
+	}
+	return levelRows{int8s(arranged), m, 4, 4 * m}
 }
 
 // coarseGrid is the grid of a row.

@@ -6,9 +6,9 @@ import (
 )
 
 var (
-	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, pairs: coarsePairsAVX512, reaching: coarseReachingAVX512}
-	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, dots: vnniCoarseDots.products, reaching: coarseReachingAVX2}
-	avx2Coarse    = coarseKernels{pack: packCoarseAVX2, dots: avx2CoarseDots.products, reaching: coarseReachingAVX2}
+	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, arrange: inGroups, pairs: coarsePairsAVX512, reaching: coarseReachingAVX512}
+	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, arrange: asTheyAre, dots: vnniCoarseDots.products, reaching: coarseReachingAVX2}
+	avx2Coarse    = coarseKernels{pack: packCoarseAVX2, arrange: asTheyAre, dots: avx2CoarseDots.products, reaching: coarseReachingAVX2}
 )
 
 // coarseGrids are the steps of the grids that rows choose from, and the inverses
@@ -74,52 +74,54 @@ func mergeCoarse(dst, rows []byte, depth int) {
 	}
 }
 
-// levelDots are products with levels, by rows.
-type levelDots [blockRows + 1]func(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+// levelBlock is how many rows are multiplied by levels at a time, at most, and leastHalvesRows
+// the fewest that one of several blocks has.
+const levelBlock, leastHalvesRows = 12, levelBlock / 2
+
+// levelDots are products with levels, by rows in groups.
+type levelDots [levelBlock + 1]func(a *int8, group int, panel *byte, n int, c *int32, ldc int)
 
 var (
 	coarseDots = levelDots{
-		1: coarseDots_1, coarseDots_2, coarseDots_3, coarseDots_4, coarseDots_5, coarseDots_6, coarseDots_7, coarseDots_8,
+		1: coarseDots_1, coarseDots_2, coarseDots_3, coarseDots_4, coarseDots_5, coarseDots_6,
+		coarseDots_7, coarseDots_8, coarseDots_9, coarseDots_10, coarseDots_11, coarseDots_12,
 	}
 	coarseDotsQuarters = levelDots{
-		1: coarseDotsQuarters_1, coarseDotsQuarters_2, coarseDotsQuarters_3, coarseDotsQuarters_4,
-		coarseDotsQuarters_5, coarseDotsQuarters_6, coarseDotsQuarters_7, coarseDotsQuarters_8,
+		1: coarseDotsQuarters_1, coarseDotsQuarters_2, coarseDotsQuarters_3, coarseDotsQuarters_4, coarseDotsQuarters_5, coarseDotsQuarters_6,
+		coarseDotsQuarters_7, coarseDotsQuarters_8, coarseDotsQuarters_9, coarseDotsQuarters_10, coarseDotsQuarters_11, coarseDotsQuarters_12,
 	}
 )
 
-func (d *levelDots) products(c []int32, ldc int, a []int8, lda, m int, panels []byte, depth int) {
-	blocks := (m + blockRows - 1) / blockRows
-	height := (m + blocks - 1) / blocks
+func (d *levelDots) products(c []int32, ldc int, a levelRows, panels []byte, depth int) {
+	blocks := (a.n + levelBlock - 1) / levelBlock
+	height := (a.n + blocks - 1) / blocks
 	size := coarsePanelBytes(depth)
 	for p := range len(panels) / size {
-		for r := 0; r < m; r += height {
-			d[min(height, m-r)](&a[r*lda], lda, &panels[p*size], depth/16, &c[r*ldc+p*coarseColumns], 4*ldc)
+		for r := 0; r < a.n; r += height {
+			d[min(height, a.n-r)](&a.data[r*a.row], a.group, &panels[p*size], depth/16, &c[r*ldc+p*coarseColumns], 4*ldc)
 		}
 	}
 }
 
-// leastHalvesRows is the fewest rows that one of several blocks has.
-const leastHalvesRows = blockRows / 2
-
 // coarseDotsHalves are products with levels that fetch half a panel, by rows.
-var coarseDotsHalves = [...]func(a *int8, lda int, panel *byte, n int, c *int32, ldc int, pf uintptr){
-	leastHalvesRows: coarseDotsHalves_4, coarseDotsHalves_5, coarseDotsHalves_6, coarseDotsHalves_7, coarseDotsHalves_8,
+var coarseDotsHalves = [...]func(a *int8, group int, panel *byte, n int, c *int32, ldc int, pf uintptr){
+	leastHalvesRows: coarseDotsHalves_6, coarseDotsHalves_7, coarseDotsHalves_8, coarseDotsHalves_9, coarseDotsHalves_10, coarseDotsHalves_11, coarseDotsHalves_12,
 }
 
 // coarseDotsFetched multiplies levels on processors that foresee little: one block of rows
 // fetches the next panel, or the first two a half of it each.
-func coarseDotsFetched(c []int32, ldc int, a []int8, lda, m int, panels []byte, depth int) {
-	if m <= blockRows {
-		coarseDotsQuarters.products(c, ldc, a, lda, m, panels, depth)
+func coarseDotsFetched(c []int32, ldc int, a levelRows, panels []byte, depth int) {
+	if a.n <= levelBlock {
+		coarseDotsQuarters.products(c, ldc, a, panels, depth)
 		return
 	}
-	blocks, size := (m+blockRows-1)/blockRows, coarsePanelBytes(depth)
+	blocks, size := (a.n+levelBlock-1)/levelBlock, coarsePanelBytes(depth)
 	for p := range len(panels) / size {
 		panel := &panels[p*size]
 		next := uintptr(unsafe.Pointer(panel)) + uintptr(size)
 		for i := range blocks {
-			r, half := m*i/blocks, uintptr(min(i, 1)*coarseColumns*depth/4)
-			coarseDotsHalves[m*(i+1)/blocks-r](&a[r*lda], lda, panel, depth/16, &c[r*ldc+p*coarseColumns], 4*ldc, next+half)
+			r, half := a.n*i/blocks, uintptr(min(i, 1)*coarseColumns*depth/4)
+			coarseDotsHalves[a.n*(i+1)/blocks-r](&a.data[r*a.row], a.group, panel, depth/16, &c[r*ldc+p*coarseColumns], 4*ldc, next+half)
 		}
 	}
 }
@@ -170,11 +172,11 @@ var (
 	vnniCoarseDots = vexCoarseDots{vnniCoarseDots_1, vnniCoarseDots_2}
 )
 
-func (v *vexCoarseDots) products(c []int32, ldc int, a []int8, lda, m int, panels []byte, depth int) {
+func (v *vexCoarseDots) products(c []int32, ldc int, a levelRows, panels []byte, depth int) {
 	size := coarsePanelBytes(depth)
 	for p := range len(panels) / size {
-		for r := 0; r < m; r += len(v) {
-			v[min(len(v), m-r)-1](&a[r*lda], lda, &panels[p*size], depth/32, &c[r*ldc+p*coarseColumns], 4*ldc)
+		for r := 0; r < a.n; r += len(v) {
+			v[min(len(v), a.n-r)-1](&a.data[r*a.row], a.row, &panels[p*size], depth/32, &c[r*ldc+p*coarseColumns], 4*ldc)
 		}
 	}
 }

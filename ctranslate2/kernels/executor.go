@@ -53,6 +53,7 @@ func (e *Executor) eachBuffer(do func(*memory.Buffer)) {
 	do(&e.s8.nonzeros.memory)
 	do(&e.f32.memory)
 	do(&e.screen.memory)
+	do(&e.screen.groups)
 }
 
 // Parallel runs t.Do(thread, i) for each i in [0, n), on all threads, and

@@ -3,6 +3,8 @@ package kernels
 import (
 	"math/rand/v2"
 	"testing"
+
+	"github.com/sematech/sema/ctranslate2/memory"
 )
 
 // TestLevels holds products of levels to their definition.
@@ -14,7 +16,7 @@ func TestLevels(t *testing.T) {
 		for _, k := range []int{3, 64, 100, 128, 2048} {
 			const n = 4*coarseColumns + 8 // of the longest rows more than one call takes
 			c := forms["int8"](NewS8Weights(anyBytes(r, n*k), n, k, positive(r, n))).coarsen(e, nil, plain)
-			for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 32, 33, 43} {
+			for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 23, 24, 25, 32, 33, 43} {
 				testLevels(t, r, c, m)
 			}
 		}
@@ -29,7 +31,9 @@ func testLevels(t *testing.T, r *rand.Rand, c *CoarseWeights, m int) {
 	lda, ldc := c.depth+64, columns+5
 	a, dots := inGuarded(t, anyBytes(r, (m-1)*lda+c.depth)), inGuarded(t, make([]int32, (m-1)*ldc+columns))
 	narrow := dots[:len(dots)-coarseColumns+1] // the room is what counts
-	active.s8.coarse.dots(narrow, ldc, a, lda, m, c.panels(1, panels), c.depth)
+	rows := active.s8.coarse.arrange(new(memory.Buffer), a, lda, m, c.depth)
+	rows.data = inGuarded(t, rows.data)
+	active.s8.coarse.dots(narrow, ldc, rows, c.panels(1, panels), c.depth)
 	for i := range m {
 		for j := range columns {
 			panel := c.panel(1 + j/coarseColumns)
@@ -70,7 +74,7 @@ func TestPairs(t *testing.T) {
 				}
 				const ldc = coarseColumns + 5
 				want, got := make([]int32, m*ldc), inGuarded(t, make([]int32, m*ldc))
-				kernels.dots(want, ldc, task.signed, task.lds, m, c.panel(1), c.depth)
+				kernels.dots(want, ldc, kernels.arrange(&task.groups, task.signed, task.lds, m, c.depth), c.panel(1), c.depth)
 				for i := range m {
 					task.pairRow(i)
 				}
@@ -97,6 +101,7 @@ func BenchmarkLevels(b *testing.B) {
 	e := NewExecutor(1)
 	defer e.Close()
 	task := screenTask{c: forms["int8"](trained(r, n, k, 0)).coarsen(e, nil, plain), lds: k + 64, signed: anyBytes(r, m*(k+64)), rows: make([]screenRow, m)}
+	task.level = kernels.arrange(&task.groups, task.signed, task.lds, m, k)
 	dst := make([]int32, m*chunkStride)
 	run := func(b *testing.B) {
 		for b.Loop() {

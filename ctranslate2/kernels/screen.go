@@ -54,11 +54,13 @@ type screenTask struct {
 	signed []int8  // [Rows][lds], or paired if there are sums
 	sums   []int32 // [Rows], or none
 	lds    int     // not all rows in the same sets of the cache
+	level  levelRows
 	rows   []screenRow
 	found  []found // [thread][Rows]
 	known  []score // [Rows] the largest product that any thread computed
 	next   atomic.Int64
 	memory memory.Buffer
+	groups memory.Buffer // of level
 }
 
 // ScreenRows are the rows that coarse weights are multiplied by.
@@ -112,14 +114,21 @@ func (t *screenTask) prepare() bool {
 			return false
 		}
 	}
-	t.sums = t.sums[:0]
-	if t.pairable() {
-		for r := range m {
-			t.pairRow(r)
-		}
-	}
+	t.arrange()
 	t.reset(m)
 	return true
+}
+
+// arrange makes of signed rows what their products with levels need.
+func (t *screenTask) arrange() {
+	t.sums = t.sums[:0]
+	if !t.pairable() {
+		t.level = active.s8.coarse.arrange(&t.groups, t.signed, t.lds, len(t.rows), t.c.depth)
+		return
+	}
+	for r := range t.rows {
+		t.pairRow(r)
+	}
 }
 
 // sign makes row r signed, and returns what its bounds need.
@@ -229,11 +238,12 @@ func (t *screenTask) scratch(thread, m int) []int32 {
 
 // dots multiplies rows r.. of m by the levels of columns n0..n1.
 func (t *screenTask) dots(dst []int32, r, m, n0, n1 int) {
-	a, kernels := t.signed[r*t.lds:], active.s8.coarse
+	kernels := active.s8.coarse
 	if len(t.sums) == 0 {
-		kernels.dots(dst, chunkStride, a, t.lds, m, t.c.panels(n0/coarseColumns, coarsePanels(n1)), t.c.depth)
+		kernels.dots(dst, chunkStride, t.level.from(r, m), t.c.panels(n0/coarseColumns, coarsePanels(n1)), t.c.depth)
 		return
 	}
+	a := t.signed[r*t.lds:]
 	for n := n0; n < n1; n += coarseColumns {
 		kernels.pairs(dst[n-n0:], chunkStride, a, t.lds, m, t.sums[r:], t.c.panel(n/coarseColumns), t.c.depth)
 	}

@@ -70,88 +70,118 @@ func coarseLevels(dst *byte, w *int8, n int, inverse int)
 func coarseMerge(dst *byte, src *int8, n int)
 
 //go:noescape
-func coarseDots_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+func coarseDots_1(a *int8, group int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
-func coarseDotsQuarters_1(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+func coarseDotsQuarters_1(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDots_2(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_2(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDots_3(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_3(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDots_4(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_4(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDots_5(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_5(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDots_6(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_6(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsHalves_6(a *int8, group int, panel *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func coarseDots_7(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_7(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsHalves_7(a *int8, group int, panel *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func coarseDots_8(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_8(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsHalves_8(a *int8, group int, panel *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func coarseDots_9(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_9(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsHalves_9(a *int8, group int, panel *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func coarseDots_10(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_10(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsHalves_10(a *int8, group int, panel *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func coarseDots_11(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_11(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsHalves_11(a *int8, group int, panel *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func coarseDots_12(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsQuarters_12(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsHalves_12(a *int8, group int, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarsePairs_1(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
-func coarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
-func coarseDotsQuarters_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
 func coarsePairs_2(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
-
-//go:noescape
-func coarseDots_3(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
-func coarseDotsQuarters_3(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarsePairs_3(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
-func coarseDots_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
-func coarseDotsQuarters_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
-func coarseDotsHalves_4(a *int8, lda int, panel *byte, n int, c *int32, ldc int, pf uintptr)
-
-//go:noescape
 func coarsePairs_4(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
-
-//go:noescape
-func coarseDots_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
-func coarseDotsQuarters_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
-func coarseDotsHalves_5(a *int8, lda int, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarsePairs_5(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
-func coarseDots_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
-func coarseDotsQuarters_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
-func coarseDotsHalves_6(a *int8, lda int, panel *byte, n int, c *int32, ldc int, pf uintptr)
-
-//go:noescape
 func coarsePairs_6(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
-func coarseDots_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
-func coarseDotsQuarters_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
-func coarseDotsHalves_7(a *int8, lda int, panel *byte, n int, c *int32, ldc int, pf uintptr)
-
-//go:noescape
 func coarsePairs_7(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
-
-//go:noescape
-func coarseDots_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
-func coarseDotsQuarters_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-//go:noescape
-func coarseDotsHalves_8(a *int8, lda int, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
 func coarsePairs_8(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)

@@ -109,24 +109,13 @@ func coarseMerge() {
 	RET()
 }
 
-// coarseOperands loads what products of mr rows and the levels of a panel begin
-// with: the rows, the panel, the count, the mask of low levels and 2·mr sums.
-func coarseOperands(mr int) (as rows, panel, n reg.Register, low reg.VecVirtual, acc []reg.VecVirtual) {
-	a := gp("a")
-	panel, n = gp("panel"), gp("n")
-	var lda reg.GPVirtual
-	if mr > 1 {
-		lda = gp("lda")
-	}
-	return newRows(a, lda, mr), panel, n, constant(0x0f0f0f0f), zeros(2 * mr)
-}
-
 // A levelFetch fetches a line of levels that will be needed, one for each line u of
 // four that are read.
 type levelFetch func(u int)
 
-// leastHalvesRows is the fewest rows that one of several blocks has.
-const leastHalvesRows = 4
+// Products with levels are of up to so many rows at a time: of the last of several such
+// blocks, which are as many each as can be, half of them.
+const mostLevelRows, leastHalvesRows = 12, 6
 
 // A fetchKind is how products with levels fetch them: see the functions of these names.
 type fetchKind int
@@ -198,15 +187,18 @@ const panelSums = 128
 // coarseDots generates c[i][j] = Σ a[i][k]·h[j][k] for mr rows of 16·n signed bytes
 // and the levels h of 32 columns: 64 bytes for each four of k, as coarseMerge
 // writes them. Panels are expected to lie one behind the other. The bytes of low and
-// high levels are multiplied as they are, with sums of l + 16·h.
+// high levels are multiplied as they are, with sums of l + 16·h. Of the rows, groups of
+// four of k lie one behind the other, and those of the next k group bytes behind them: so
+// each product reads its own, and there are hardly any operations but products. Where
+// the core's other thread is busy their number is what counts.
 func coarseDots(mr int, kind fetchKind) {
 	name, pf := fmt.Sprintf("coarseDots%s_%d", [...]string{"", "Quarters", "Halves"}[kind], mr), ""
 	if kind == inHalves {
 		pf = ", pf uintptr"
 	}
-	TEXT(name, NOSPLIT, "func(a *int8, lda int, panel *byte, n int, c *int32, ldc int"+pf+")")
+	TEXT(name, NOSPLIT, "func(a *int8, group int, panel *byte, n int, c *int32, ldc int"+pf+")")
 	Pragma("noescape")
-	as, panel, n, low, acc := coarseOperands(mr)
+	a, group, panel, n, low, acc := gp("a"), gp("group"), gp("panel"), gp("n"), constant(0x0f0f0f0f), zeros(2*mr)
 	odd, fetch := acc, kind.fetch(panel, n, mr)
 	if mr < 4 { // few sums: odd lines have their own, lest each wait for the one before
 		odd = zeros(2 * mr)
@@ -218,14 +210,12 @@ func coarseDots(mr int, kind fetchKind) {
 		VPANDD(both, low, l)
 		fetch(u)
 		for i := 0; i < mr; i++ {
-			x := ZMM()
-			VPBROADCASTD(at(as.row(i), 4*u), x)
-			VPDPBUSD(x, l, sums[2*i])
-			VPDPBUSD(x, both, sums[2*i+1])
+			VPDPBUSD_BCST(mem{Base: a, Disp: 4 * i}, l, sums[2*i])
+			VPDPBUSD_BCST(mem{Base: a, Disp: 4 * i}, both, sums[2*i+1])
 		}
+		ADDQ(group, a)
 	}
 	ADDQ(operand.I32(256), panel)
-	as.advance(16)
 	DECQ(n)
 	JNZ(label(name + "_loop"))
 	c := gp("c")

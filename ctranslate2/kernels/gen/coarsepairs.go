@@ -8,6 +8,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+// mostPairRows is the most rows that coarsePairs multiplies.
+const mostPairRows = 8
+
 // coarsePairs generates c[i][j] = Σ (a[i][k] + h[j][k+4])·(a[i][k+4] + h[j][k])
 // - own[j] - sums[i] + Σ a[i][l]·h[j][l], over the k of the first and the l of the
 // last two of every four groups of four, for mr rows of 16·n bytes and the levels
@@ -19,7 +22,12 @@ func coarsePairs(mr int) {
 	name := fmt.Sprintf("coarsePairs_%d", mr)
 	TEXT(name, NOSPLIT, "func(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)")
 	Pragma("noescape")
-	as, panel, n, low, acc := coarseOperands(mr)
+	a, panel, n, low, acc := gp("a"), gp("panel"), gp("n"), constant(0x0f0f0f0f), zeros(2*mr)
+	var lda reg.GPVirtual
+	if mr > 1 {
+		lda = gp("lda")
+	}
+	as := newRows(a, lda, mr)
 	pf := gp("pf")
 	Label(name + "_loop")
 	var levels [4][2]reg.VecVirtual // [group][half of the columns]

@@ -24,12 +24,14 @@ func main() {
 	coarseErrors()
 	coarseLevels()
 	coarseMerge()
-	for m := 1; m <= 8; m++ {
+	for m := 1; m <= mostLevelRows; m++ {
 		coarseDots(m, inOrder)
 		coarseDots(m, inQuarters)
 		if m >= leastHalvesRows {
 			coarseDots(m, inHalves)
 		}
+	}
+	for m := 1; m <= mostPairRows; m++ {
 		coarsePairs(m)
 	}
 	vendor()
