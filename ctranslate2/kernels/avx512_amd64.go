@@ -38,8 +38,10 @@ func tuneAVX512(amd bool) {
 	avx512Coarse.pairsPay, fetchInStripes, quadsPay = amd, !amd, !amd
 	if amd {
 		avx512S8.products, avx512S8.directRows, avx512Coarse.dots = productsAVX512, 1, coarseDots.products
+		avx512S8.prepare, avx512S8.blocked = nil, blockedAVX512
 	} else {
 		avx512S8.products, avx512S8.directRows, avx512Coarse.dots = productsInStripes, len(stripesS8)-1, coarseDotsFetched
+		avx512S8.prepare, avx512S8.blocked = prepareLanes, blockedInLanes
 	}
 }
 
@@ -58,7 +60,6 @@ func isAMD() bool {
 
 var avx512S8 = s8Kernels{
 	quantizeRow:   quantizeRowAVX512,
-	blocked:       blockedAVX512,
 	dequantizeRow: dequantizeRowAVX512,
 	rowSums:       rowSumsAVX512,
 	coarse:        &avx512Coarse,

@@ -14,12 +14,12 @@ var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, shift int,
 	columnsS8_10, columnsS8_11, columnsS8_12, columnsS8_13, columnsS8_14, columnsS8_15, columnsS8_16,
 }
 
-// leastQuadRows is the fewest rows that quadsS8 multiplies.
+// leastQuadRows is the fewest rows that quadsS8 multiplies, if there are no more.
 const leastQuadRows = 7
 
 // quadsS8 are products with columns as they are stored, four at a time, by rows.
 var quadsS8 = [...]func(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int){
-	leastQuadRows: quadsS8_7, quadsS8_8, quadsS8_9, quadsS8_10, quadsS8_11, quadsS8_12, quadsS8_13, quadsS8_14, quadsS8_15, quadsS8_16,
+	1: quadsS8_1, quadsS8_2, quadsS8_3, quadsS8_4, quadsS8_5, quadsS8_6, quadsS8_7, quadsS8_8, quadsS8_9, quadsS8_10, quadsS8_11, quadsS8_12, quadsS8_13, quadsS8_14, quadsS8_15, quadsS8_16,
 }
 
 // blockedAVX512 multiplies the first rows, up to 16, by columns as they are
@@ -41,7 +41,7 @@ func blockedAVX512(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, o
 	for n := n0; n < n1; n += panelColumns {
 		block := s8Block{t, n0, n1, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
 		if inQuads {
-			block.quads(c, next)
+			block.quads(0, c, next)
 		} else {
 			block.columns(first, lines, panel, c, next)
 		}
@@ -91,14 +91,14 @@ func (b *s8Block) columns(rows int, lines, panel *int8, c []int32, next uintptr)
 	}
 }
 
-// quads multiplies all rows by the panel's columns, four at a time. Meanwhile it fetches
+// quads multiplies rows r.. by the panel's columns, four at a time. Meanwhile it fetches
 // those that follow, as columns does.
-func (b *s8Block) quads(c []int32, next uintptr) {
+func (b *s8Block) quads(r int, c []int32, next uintptr) {
 	a, w := b.t.a, b.t.w
 	const half = panelColumns / 2
 	for i := 0; i < panelColumns; i += half {
 		p := b.p + i
-		quadsS8[a.Rows](&a.Data[0], a.Stride, &w.Data[p*w.K], w.K, half/4, &c[i], &w.Comp[p], w.ahead(b.n+i+half, b.n1, next), half/4*w.K)
+		quadsS8[a.Rows-r](&a.Data[r*a.Stride], a.Stride, &w.Data[p*w.K], w.K, half/4, &c[i], &w.Comp[p], w.ahead(b.n+i+half, b.n1, next), half/4*w.K)
 	}
 }
 

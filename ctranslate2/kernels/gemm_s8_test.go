@@ -68,7 +68,7 @@ func someProducts() []product {
 	for m := 1; m <= 20; m++ {
 		all = append(all, product{m, 45, 70}, product{m, 33, 191}, product{m, 45, 2000 + m})
 	}
-	for _, m := range []int{2, 15, 16, 17, 31, 32, 33, 47, 70} { // whole tiles, and a little less and more
+	for _, m := range []int{2, 12, 13, 15, 16, 17, 21, 28, 29, 31, 32, 33, 47, 70} { // whole tiles, and a little less and more
 		all = append(all, product{m, 32, 64}, product{m, 75, 192})
 	}
 	return all

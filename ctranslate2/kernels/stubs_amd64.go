@@ -243,6 +243,24 @@ func columnsS8_16(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *
 func panelS8(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, out uintptr, ldo int)
 
 //go:noescape
+func quadsS8_1(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_2(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_3(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_4(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_5(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func quadsS8_6(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
 func quadsS8_7(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
 
 //go:noescape
@@ -271,6 +289,18 @@ func quadsS8_15(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, 
 
 //go:noescape
 func quadsS8_16(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func lanesS8Copied_2(x *uint8, w *int8, ldw int, n int, lines *int8, grow int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func lanesS8Copied_4(x *uint8, w *int8, ldw int, n int, lines *int8, grow int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func lanesS8_0(x *uint8, w *int8, ldw int, n int, lines *int8, grow int, c *int32, add *int32, pf uintptr, step int)
+
+//go:noescape
+func lanesS8_2(x *uint8, w *int8, ldw int, n int, lines *int8, grow int, c *int32, add *int32, pf uintptr, step int)
 
 //go:noescape
 func tileProducts_1(config *byte, w *int8, ldw int, panels int, x *uint8, ldx int, calls int, n int, shift int, products *int32, c *int32, add *int32, pf uintptr, lines int)

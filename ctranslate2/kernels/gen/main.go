@@ -41,8 +41,14 @@ func main() {
 		columnsS8(m)
 	}
 	panelS8()
-	for m := leastQuadRows; m <= mostQuadRows; m++ {
+	for m := 1; m <= mostQuadRows; m++ {
 		quadsS8(m)
+	}
+	for _, fetched := range []int{2, 4} {
+		lanesS8(true, fetched)
+	}
+	for _, fetched := range []int{0, 2} {
+		lanesS8(false, fetched)
 	}
 	for m := 1; m <= 2; m++ {
 		tileProducts(m)

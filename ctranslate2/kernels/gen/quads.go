@@ -8,8 +8,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Products of so many rows are of four columns at a time.
-const leastQuadRows, mostQuadRows = mostStripeRows + 1, 16
+// mostQuadRows is how many rows are multiplied by four columns at a time, at most.
+const mostQuadRows = 16
 
 // quadsS8 generates c[i][j] = Σ a[i][k]·b[j][k] + add[j] for mr rows of bytes and 4·n
 // columns of k weights that lie one behind the other, four at a time: they stay in the
