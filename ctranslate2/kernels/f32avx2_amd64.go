@@ -71,27 +71,18 @@ func gemmNNAVX2(dst []float32, ldd int, a []float32, lda, m int, b []float32, ld
 	}
 }
 
-// dotRowsAtAVX2 multiplies four rows at a time if they are equally spaced, as
-// rows of a cache mostly are, and else one at a time; the sums are the same.
-func dotRowsAtAVX2(dst, q, base []float32, off []int32, alpha float32, _ int) {
-	i := 0
-	for ; i+4 <= len(off); i += 4 {
-		o := off[i : i+4]
-		step := o[1] - o[0]
-		if o[2]-o[1] != step || o[3]-o[2] != step {
-			break
-		}
-		row := at32(base, int(o[0]))
-		avx2Dot1x4(unsafe.SliceData(q), 0, row, 4*int(step), len(q), &dst[i], 0, alpha, uintptr(unsafe.Pointer(row)))
+func dotRowsAtAVX2(dst, q, base []float32, off []int32, alpha float32, ahead int) {
+	four := len(off) &^ 3
+	if four > 0 {
+		avx2DotAt4(&dst[0], unsafe.SliceData(q), len(q), unsafe.SliceData(base), &off[0], four, alpha, 4*ahead)
 	}
-	for ; i < len(off); i++ {
-		row := at32(base, int(off[i]))
-		avx2Dot1x1(unsafe.SliceData(q), 0, row, 0, len(q), &dst[i], 0, alpha, uintptr(unsafe.Pointer(row)))
+	if four < len(off) {
+		avx2DotAt1(&dst[four], unsafe.SliceData(q), len(q), unsafe.SliceData(base), &off[four], len(off)-four, alpha, 4*ahead)
 	}
 }
 
-func weightedRowsAtAVX2(dst, p, base []float32, off []int32, _ int) {
-	avx2WeightedAt(unsafe.SliceData(dst), len(dst), unsafe.SliceData(p), unsafe.SliceData(base), unsafe.SliceData(off), len(off))
+func weightedRowsAtAVX2(dst, p, base []float32, off []int32, ahead int) {
+	avx2WeightedAt(unsafe.SliceData(dst), len(dst), unsafe.SliceData(p), unsafe.SliceData(base), unsafe.SliceData(off), len(off), 4*ahead)
 }
 
 func layerNormAVX2(dst, x, gamma, beta []float32, eps float32) {

@@ -769,12 +769,156 @@ avx2NN2_end:
 	VZEROUPPER
 	RET
 
-// func avx2WeightedAt(dst *float32, n int, p *float32, base *float32, off *int32, count int)
-// Requires: AVX, FMA3
-TEXT ·avx2WeightedAt(SB), NOSPLIT, $0-48
+// func avx2DotAt1(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
+TEXT ·avx2DotAt1(SB), NOSPLIT, $0-64
+	MOVQ         dst+0(FP), AX
+	MOVQ         base+24(FP), CX
+	MOVQ         off+32(FP), DX
+	MOVQ         count+40(FP), BX
+	MOVQ         ahead+56(FP), SI
+	MOVSS        alpha+48(FP), X0
+	VBROADCASTSS X0, X0
+
+avx2DotAt1_rows:
+	MOVLQSX (DX), DI
+	LEAQ    (CX)(DI*4), DI
+	VXORPS  Y1, Y1, Y1
+	MOVQ    q+8(FP), R8
+	MOVQ    n+16(FP), R9
+	MOVQ    R9, R10
+	SHRQ    $0x03, R10
+	JZ      avx2DotAt1_tail
+
+avx2DotAt1_loop:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     (DI), Y3
+	VFMADD231PS Y3, Y2, Y1
+	PREFETCHT1  (DI)(SI*1)
+	ADDQ        $+32, R8
+	ADDQ        $+32, DI
+	DECQ        R10
+	JNZ         avx2DotAt1_loop
+
+avx2DotAt1_tail:
+	ANDQ        $0x07, R9
+	JZ          avx2DotAt1_done
+	LEAQ        avx2TailMasks<>+0(SB), R10
+	NEGQ        R9
+	VMOVDQU     32(R10)(R9*4), Y2
+	VMASKMOVPS  (R8), Y2, Y3
+	VMASKMOVPS  (DI), Y2, Y2
+	VFMADD231PS Y2, Y3, Y1
+	PREFETCHT1  (DI)(SI*1)
+
+avx2DotAt1_done:
+	VHADDPS      Y1, Y1, Y1
+	VHADDPS      Y1, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X1
+	VMULPS       X0, X1, X1
+	VMOVSS       X1, (AX)
+	ADDQ         $+4, AX
+	ADDQ         $+4, DX
+	SUBQ         $0x01, BX
+	JNZ          avx2DotAt1_rows
+	VZEROUPPER
+	RET
+
+// func avx2DotAt4(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
+TEXT ·avx2DotAt4(SB), NOSPLIT, $0-64
+	MOVQ         dst+0(FP), AX
+	MOVQ         base+24(FP), CX
+	MOVQ         off+32(FP), DX
+	MOVQ         count+40(FP), BX
+	MOVQ         ahead+56(FP), SI
+	MOVSS        alpha+48(FP), X0
+	VBROADCASTSS X0, X0
+
+avx2DotAt4_rows:
+	MOVLQSX (DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVLQSX 4(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVLQSX 8(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVLQSX 12(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	MOVQ    q+8(FP), R11
+	MOVQ    n+16(FP), R12
+	MOVQ    R12, R13
+	SHRQ    $0x03, R13
+	JZ      avx2DotAt4_tail
+
+avx2DotAt4_loop:
+	VMOVUPS     (R11), Y5
+	VMOVUPS     (DI), Y6
+	VFMADD231PS Y6, Y5, Y1
+	PREFETCHT1  (DI)(SI*1)
+	VMOVUPS     (R8), Y6
+	VFMADD231PS Y6, Y5, Y2
+	PREFETCHT1  (R8)(SI*1)
+	VMOVUPS     (R9), Y6
+	VFMADD231PS Y6, Y5, Y3
+	PREFETCHT1  (R9)(SI*1)
+	VMOVUPS     (R10), Y6
+	VFMADD231PS Y6, Y5, Y4
+	PREFETCHT1  (R10)(SI*1)
+	ADDQ        $+32, R11
+	ADDQ        $+32, DI
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	DECQ        R13
+	JNZ         avx2DotAt4_loop
+
+avx2DotAt4_tail:
+	ANDQ        $0x07, R12
+	JZ          avx2DotAt4_done
+	LEAQ        avx2TailMasks<>+0(SB), R13
+	NEGQ        R12
+	VMOVDQU     32(R13)(R12*4), Y5
+	VMASKMOVPS  (R11), Y5, Y6
+	VMASKMOVPS  (DI), Y5, Y7
+	VFMADD231PS Y7, Y6, Y1
+	PREFETCHT1  (DI)(SI*1)
+	VMASKMOVPS  (R8), Y5, Y7
+	VFMADD231PS Y7, Y6, Y2
+	PREFETCHT1  (R8)(SI*1)
+	VMASKMOVPS  (R9), Y5, Y7
+	VFMADD231PS Y7, Y6, Y3
+	PREFETCHT1  (R9)(SI*1)
+	VMASKMOVPS  (R10), Y5, Y5
+	VFMADD231PS Y5, Y6, Y4
+	PREFETCHT1  (R10)(SI*1)
+
+avx2DotAt4_done:
+	VHADDPS      Y2, Y1, Y1
+	VHADDPS      Y4, Y3, Y3
+	VHADDPS      Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X1
+	VMULPS       X0, X1, X1
+	VMOVUPS      X1, (AX)
+	ADDQ         $+16, AX
+	ADDQ         $+16, DX
+	SUBQ         $0x04, BX
+	JNZ          avx2DotAt4_rows
+	VZEROUPPER
+	RET
+
+// func avx2WeightedAt(dst *float32, n int, p *float32, base *float32, off *int32, count int, ahead int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·avx2WeightedAt(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), AX
 	MOVQ n+8(FP), CX
 	MOVQ base+24(FP), DX
+	MOVQ ahead+48(FP), BX
 
 avx2WeightedAt_wide:
 	CMPQ   CX, $0x40
@@ -787,35 +931,39 @@ avx2WeightedAt_wide:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   p+16(FP), BX
-	MOVQ   off+32(FP), SI
-	MOVQ   count+40(FP), DI
-	TESTQ  DI, DI
+	MOVQ   p+16(FP), SI
+	MOVQ   off+32(FP), DI
+	MOVQ   count+40(FP), R8
+	TESTQ  R8, R8
 	JZ     avx2WeightedAt_wideBlock_done
 
 avx2WeightedAt_wideBlock_loop:
-	MOVLQSX      (SI), R8
-	LEAQ         (DX)(R8*4), R8
-	VBROADCASTSS (BX), Y8
-	VMOVUPS      (R8), Y9
+	MOVLQSX      (DI), R9
+	LEAQ         (DX)(R9*4), R9
+	VBROADCASTSS (SI), Y8
+	PREFETCHT1   (R9)(BX*1)
+	VMOVUPS      (R9), Y9
 	VFMADD231PS  Y9, Y8, Y0
-	VMOVUPS      32(R8), Y9
+	VMOVUPS      32(R9), Y9
 	VFMADD231PS  Y9, Y8, Y1
-	VMOVUPS      64(R8), Y9
+	PREFETCHT1   64(R9)(BX*1)
+	VMOVUPS      64(R9), Y9
 	VFMADD231PS  Y9, Y8, Y2
-	VMOVUPS      96(R8), Y9
+	VMOVUPS      96(R9), Y9
 	VFMADD231PS  Y9, Y8, Y3
-	VMOVUPS      128(R8), Y9
+	PREFETCHT1   128(R9)(BX*1)
+	VMOVUPS      128(R9), Y9
 	VFMADD231PS  Y9, Y8, Y4
-	VMOVUPS      160(R8), Y9
+	VMOVUPS      160(R9), Y9
 	VFMADD231PS  Y9, Y8, Y5
-	VMOVUPS      192(R8), Y9
+	PREFETCHT1   192(R9)(BX*1)
+	VMOVUPS      192(R9), Y9
 	VFMADD231PS  Y9, Y8, Y6
-	VMOVUPS      224(R8), Y9
+	VMOVUPS      224(R9), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         $+4, BX
 	ADDQ         $+4, SI
-	DECQ         DI
+	ADDQ         $+4, DI
+	DECQ         R8
 	JNZ          avx2WeightedAt_wideBlock_loop
 
 avx2WeightedAt_wideBlock_done:
@@ -836,21 +984,22 @@ avx2WeightedAt_narrow:
 	CMPQ   CX, $0x08
 	JLT    avx2WeightedAt_rest
 	VXORPS Y0, Y0, Y0
-	MOVQ   p+16(FP), BX
-	MOVQ   off+32(FP), SI
-	MOVQ   count+40(FP), DI
-	TESTQ  DI, DI
+	MOVQ   p+16(FP), SI
+	MOVQ   off+32(FP), DI
+	MOVQ   count+40(FP), R8
+	TESTQ  R8, R8
 	JZ     avx2WeightedAt_narrowBlock_done
 
 avx2WeightedAt_narrowBlock_loop:
-	MOVLQSX      (SI), R8
-	LEAQ         (DX)(R8*4), R8
-	VBROADCASTSS (BX), Y1
-	VMOVUPS      (R8), Y2
+	MOVLQSX      (DI), R9
+	LEAQ         (DX)(R9*4), R9
+	VBROADCASTSS (SI), Y1
+	PREFETCHT1   (R9)(BX*1)
+	VMOVUPS      (R9), Y2
 	VFMADD231PS  Y2, Y1, Y0
-	ADDQ         $+4, BX
 	ADDQ         $+4, SI
-	DECQ         DI
+	ADDQ         $+4, DI
+	DECQ         R8
 	JNZ          avx2WeightedAt_narrowBlock_loop
 
 avx2WeightedAt_narrowBlock_done:
@@ -863,25 +1012,26 @@ avx2WeightedAt_narrowBlock_done:
 avx2WeightedAt_rest:
 	TESTQ   CX, CX
 	JZ      avx2WeightedAt_end
-	LEAQ    avx2TailMasks<>+0(SB), BX
+	LEAQ    avx2TailMasks<>+0(SB), SI
 	NEGQ    CX
-	VMOVDQU 32(BX)(CX*4), Y0
+	VMOVDQU 32(SI)(CX*4), Y0
 	VXORPS  Y1, Y1, Y1
 	MOVQ    p+16(FP), CX
-	MOVQ    off+32(FP), BX
-	MOVQ    count+40(FP), SI
-	TESTQ   SI, SI
+	MOVQ    off+32(FP), SI
+	MOVQ    count+40(FP), DI
+	TESTQ   DI, DI
 	JZ      avx2WeightedAt_restBlock_done
 
 avx2WeightedAt_restBlock_loop:
-	MOVLQSX      (BX), DI
-	LEAQ         (DX)(DI*4), DI
+	MOVLQSX      (SI), R8
+	LEAQ         (DX)(R8*4), R8
 	VBROADCASTSS (CX), Y2
-	VMASKMOVPS   (DI), Y0, Y3
+	PREFETCHT1   (R8)(BX*1)
+	VMASKMOVPS   (R8), Y0, Y3
 	VFMADD231PS  Y3, Y2, Y1
 	ADDQ         $+4, CX
-	ADDQ         $+4, BX
-	DECQ         SI
+	ADDQ         $+4, SI
+	DECQ         DI
 	JNZ          avx2WeightedAt_restBlock_loop
 
 avx2WeightedAt_restBlock_done:

@@ -26,7 +26,13 @@ func avx2NN1(dst *float32, ldd int, a *float32, lda int, b *float32, ldb int, n 
 func avx2NN2(dst *float32, ldd int, a *float32, lda int, b *float32, ldb int, n int, k int, accumulate int)
 
 //go:noescape
-func avx2WeightedAt(dst *float32, n int, p *float32, base *float32, off *int32, count int)
+func avx2DotAt1(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)
+
+//go:noescape
+func avx2DotAt4(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)
+
+//go:noescape
+func avx2WeightedAt(dst *float32, n int, p *float32, base *float32, off *int32, count int, ahead int)
 
 //go:noescape
 func avx2Moments(x *float32, n int) (sum float64, squares float64)

@@ -213,11 +213,52 @@ func gemmNN(mr int) {
 	columns(name, n, 8/mr, block, dst, b)
 }
 
-// weightedAt generates dst[:n] = Σ p[i]·base[off[i]:][:n].
+// dotAt generates dst[i] = alpha·q·row for the count rows at the offsets off, four at a
+// time or one, as dot does: the sums are the same. Of each row what lies ahead bytes
+// behind it is fetched.
+func dotAt(rows int) {
+	name := fmt.Sprintf("avx2DotAt%d", rows)
+	text(name, "func(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)")
+	dst, base, off, count, ahead, alpha := gp("dst"), gp("base"), gp("off"), gp("count"), gp("ahead"), XMM()
+	Load(Param("alpha"), alpha)
+	VBROADCASTSS(alpha, alpha)
+	Label(name + "_rows")
+	ps := make([]reg.GPVirtual, rows)
+	for i := range ps {
+		ps[i] = GP64()
+		MOVLQSX(mem{Base: off, Disp: 4 * i}, ps[i])
+		LEAQ(mem{Base: base, Index: ps[i], Scale: 4}, ps[i])
+	}
+	acc, q, n := zeros(rows), gp("q"), gp("n")
+	loop8(name, n, func(mask *reg.VecVirtual) {
+		v := loadPS(mem{Base: q}, mask)
+		for i, p := range ps {
+			VFMADD231PS(loadPS(mem{Base: p}, mask), v, acc[i])
+			PREFETCHT1(mem{Base: p, Index: ahead, Scale: 1})
+		}
+	}, func() {
+		spread(32, q)
+		spread(32, ps...)
+	})
+	fold(acc)
+	low := acc[0].AsX()
+	VMULPS(alpha, low, low)
+	if rows > 1 {
+		VMOVUPS(low, mem{Base: dst})
+	} else {
+		VMOVSS(low, mem{Base: dst})
+	}
+	spread(4*rows, dst, off)
+	SUBQ(imm(rows), count)
+	JNZ(label(name + "_rows"))
+	end()
+}
+
+// weightedAt generates dst[:n] = Σ p[i]·base[off[i]:][:n]. It fetches ahead as dotAt does.
 func weightedAt() {
 	const name = "avx2WeightedAt"
-	text(name, "func(dst *float32, n int, p *float32, base *float32, off *int32, count int)")
-	dst, n, base := gp("dst"), gp("n"), gp("base")
+	text(name, "func(dst *float32, n int, p *float32, base *float32, off *int32, count int, ahead int)")
+	dst, n, base, ahead := gp("dst"), gp("n"), gp("base"), gp("ahead")
 	block := func(v int, mask *reg.VecVirtual, suffix string) {
 		acc := zeros(v)
 		p, off, count := gp("p"), gp("off"), gp("count")
@@ -229,6 +270,9 @@ func weightedAt() {
 		LEAQ(mem{Base: base, Index: row, Scale: 4}, row)
 		VBROADCASTSS(mem{Base: p}, w)
 		for j := range v {
+			if j%2 == 0 {
+				PREFETCHT1(mem{Base: row, Index: ahead, Scale: 1, Disp: 32 * j})
+			}
 			VFMADD231PS(loadPS(mem{Base: row, Disp: 32 * j}, mask), w, acc[j])
 		}
 		spread(4, p, off)

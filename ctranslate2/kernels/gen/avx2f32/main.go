@@ -16,6 +16,9 @@ func main() {
 	for _, mr := range []int{1, 2} {
 		gemmNN(mr)
 	}
+	for _, rows := range []int{1, 4} {
+		dotAt(rows)
+	}
 	weightedAt()
 	moments()
 	normalize()
