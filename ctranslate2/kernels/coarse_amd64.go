@@ -7,7 +7,7 @@ import (
 
 var (
 	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, arrange: inGroups, pairs: coarsePairsAVX512, reaching: coarseReachingAVX512}
-	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, arrange: asTheyAre, dots: vnniCoarseDots.products, reaching: coarseReachingAVX2}
+	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, arrange: asTheyAre, dots: coarseDotsVNNI, reaching: coarseReachingAVX2}
 	avx2Coarse    = coarseKernels{pack: packCoarseAVX2, arrange: asTheyAre, dots: avx2CoarseDots.products, reaching: coarseReachingAVX2}
 )
 
@@ -177,6 +177,33 @@ func (v *vexCoarseDots) products(c []int32, ldc int, a levelRows, panels []byte,
 	for p := range len(panels) / size {
 		for r := 0; r < a.n; r += len(v) {
 			v[min(len(v), a.n-r)-1](&a.data[r*a.row], a.row, &panels[p*size], depth/32, &c[r*ldc+p*coarseColumns], 4*ldc)
+		}
+	}
+}
+
+// vnniCoarseHalves are products with half a panel of levels, by rows.
+var vnniCoarseHalves = [...]func(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr){
+	1: vnniCoarseHalf_1, vnniCoarseHalf_2, vnniCoarseHalf_3, vnniCoarseHalf_4, vnniCoarseHalf_5, vnniCoarseHalf_6,
+}
+
+// coarseDotsVNNI multiplies blocks of some rows by the halves of a panel, of which the first
+// block fetches the next one; or two rows by all of it.
+func coarseDotsVNNI(c []int32, ldc int, a levelRows, panels []byte, depth int) {
+	if a.n <= len(vnniCoarseDots) {
+		vnniCoarseDots.products(c, ldc, a, panels, depth)
+		return
+	}
+	most, size := len(vnniCoarseHalves)-1, coarsePanelBytes(depth)
+	blocks := (a.n + most - 1) / most
+	for p := range len(panels) / size {
+		for half := range 2 {
+			from := &panels[p*size+32*half]
+			ahead := uintptr(unsafe.Pointer(from)) + uintptr(size+half*coarseColumns*depth/4)
+			for i := range blocks {
+				r := a.n * i / blocks
+				vnniCoarseHalves[a.n*(i+1)/blocks-r](&a.data[r*a.row], a.row, from, depth/16, &c[r*ldc+p*coarseColumns+8*half], 4*ldc, ahead)
+				ahead = uintptr(unsafe.Pointer(from)) // which is in the cache
+			}
 		}
 	}
 }

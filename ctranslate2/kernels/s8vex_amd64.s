@@ -1980,6 +1980,1283 @@ vnniCoarseDots_2_step:
 	VZEROUPPER
 	RET
 
+// func vnniCoarseHalf_1(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniCoarseHalf_1(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         half+16(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVQ         pf+48(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VMOVD        SI, X15
+	VPBROADCASTD X15, Y15
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+
+vnniCoarseHalf_1_loop:
+	VMOVDQU      (CX), Y12
+	VPAND        Y15, Y12, Y13
+	PREFETCHT1   (BX)
+	VPBROADCASTD (AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VMOVDQU      64(CX), Y12
+	VPAND        Y15, Y12, Y13
+	VPBROADCASTD 4(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VMOVDQU      128(CX), Y12
+	VPAND        Y15, Y12, Y13
+	PREFETCHT1   64(BX)
+	VPBROADCASTD 8(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VMOVDQU      192(CX), Y12
+	VPAND        Y15, Y12, Y13
+	VPBROADCASTD 12(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	ADDQ         $+256, CX
+	ADDQ         $+128, BX
+	ADDQ         $+16, AX
+	DECQ         DX
+	JNZ          vnniCoarseHalf_1_loop
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	VPSUBD       Y0, Y1, Y1
+	VPSRAD       $0x04, Y1, Y1
+	VMOVDQU      Y0, (AX)
+	VMOVDQU      Y1, 64(AX)
+	ADDQ         CX, AX
+	VZEROUPPER
+	RET
+
+// func vnniCoarseHalf_2(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniCoarseHalf_2(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         lda+8(FP), CX
+	MOVQ         half+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVQ         pf+48(FP), SI
+	MOVL         $0x0f0f0f0f, DI
+	VMOVD        DI, X15
+	VPBROADCASTD X15, Y15
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+
+vnniCoarseHalf_2_loop:
+	VMOVDQU      (DX), Y12
+	VPAND        Y15, Y12, Y13
+	PREFETCHT1   (SI)
+	VPBROADCASTD (AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD (AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      64(DX), Y12
+	VPAND        Y15, Y12, Y13
+	VPBROADCASTD 4(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 4(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      128(DX), Y12
+	VPAND        Y15, Y12, Y13
+	PREFETCHT1   64(SI)
+	VPBROADCASTD 8(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 8(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      192(DX), Y12
+	VPAND        Y15, Y12, Y13
+	VPBROADCASTD 12(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 12(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	ADDQ         $+256, DX
+	ADDQ         $+128, SI
+	ADDQ         $+16, AX
+	DECQ         BX
+	JNZ          vnniCoarseHalf_2_loop
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	VPSUBD       Y0, Y1, Y1
+	VPSRAD       $0x04, Y1, Y1
+	VMOVDQU      Y0, (AX)
+	VMOVDQU      Y1, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y2, Y3, Y3
+	VPSRAD       $0x04, Y3, Y3
+	VMOVDQU      Y2, (AX)
+	VMOVDQU      Y3, 64(AX)
+	ADDQ         CX, AX
+	VZEROUPPER
+	RET
+
+// func vnniCoarseHalf_3(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniCoarseHalf_3(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         lda+8(FP), CX
+	MOVQ         half+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVQ         pf+48(FP), SI
+	MOVL         $0x0f0f0f0f, DI
+	VMOVD        DI, X15
+	VPBROADCASTD X15, Y15
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+
+vnniCoarseHalf_3_loop:
+	VMOVDQU      (DX), Y12
+	VPAND        Y15, Y12, Y13
+	PREFETCHT1   (SI)
+	VPBROADCASTD (AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD (AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD (AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VMOVDQU      64(DX), Y12
+	VPAND        Y15, Y12, Y13
+	VPBROADCASTD 4(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 4(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 4(AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VMOVDQU      128(DX), Y12
+	VPAND        Y15, Y12, Y13
+	PREFETCHT1   64(SI)
+	VPBROADCASTD 8(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 8(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 8(AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VMOVDQU      192(DX), Y12
+	VPAND        Y15, Y12, Y13
+	VPBROADCASTD 12(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 12(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 12(AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	ADDQ         $+256, DX
+	ADDQ         $+128, SI
+	ADDQ         $+16, AX
+	DECQ         BX
+	JNZ          vnniCoarseHalf_3_loop
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	VPSUBD       Y0, Y1, Y1
+	VPSRAD       $0x04, Y1, Y1
+	VMOVDQU      Y0, (AX)
+	VMOVDQU      Y1, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y2, Y3, Y3
+	VPSRAD       $0x04, Y3, Y3
+	VMOVDQU      Y2, (AX)
+	VMOVDQU      Y3, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y4, Y5, Y5
+	VPSRAD       $0x04, Y5, Y5
+	VMOVDQU      Y4, (AX)
+	VMOVDQU      Y5, 64(AX)
+	ADDQ         CX, AX
+	VZEROUPPER
+	RET
+
+// func vnniCoarseHalf_4(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniCoarseHalf_4(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         lda+8(FP), CX
+	LEAQ         (AX)(CX*2), DX
+	ADDQ         CX, DX
+	MOVQ         half+16(FP), BX
+	MOVQ         n+24(FP), SI
+	MOVQ         pf+48(FP), DI
+	MOVL         $0x0f0f0f0f, R8
+	VMOVD        R8, X15
+	VPBROADCASTD X15, Y15
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+
+vnniCoarseHalf_4_loop:
+	VMOVDQU      (BX), Y12
+	VPAND        Y15, Y12, Y13
+	PREFETCHT1   (DI)
+	VPBROADCASTD (AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD (AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD (AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD (DX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xfe
+	VMOVDQU      64(BX), Y12
+	VPAND        Y15, Y12, Y13
+	VPBROADCASTD 4(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 4(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 4(AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 4(DX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xfe
+	VMOVDQU      128(BX), Y12
+	VPAND        Y15, Y12, Y13
+	PREFETCHT1   64(DI)
+	VPBROADCASTD 8(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 8(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 8(AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 8(DX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xfe
+	VMOVDQU      192(BX), Y12
+	VPAND        Y15, Y12, Y13
+	VPBROADCASTD 12(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 12(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 12(AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 12(DX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xfe
+	ADDQ         $+256, BX
+	ADDQ         $+128, DI
+	ADDQ         $+16, AX
+	ADDQ         $+16, DX
+	DECQ         SI
+	JNZ          vnniCoarseHalf_4_loop
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	VPSUBD       Y0, Y1, Y1
+	VPSRAD       $0x04, Y1, Y1
+	VMOVDQU      Y0, (AX)
+	VMOVDQU      Y1, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y2, Y3, Y3
+	VPSRAD       $0x04, Y3, Y3
+	VMOVDQU      Y2, (AX)
+	VMOVDQU      Y3, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y4, Y5, Y5
+	VPSRAD       $0x04, Y5, Y5
+	VMOVDQU      Y4, (AX)
+	VMOVDQU      Y5, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y6, Y7, Y7
+	VPSRAD       $0x04, Y7, Y7
+	VMOVDQU      Y6, (AX)
+	VMOVDQU      Y7, 64(AX)
+	ADDQ         CX, AX
+	VZEROUPPER
+	RET
+
+// func vnniCoarseHalf_5(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniCoarseHalf_5(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         lda+8(FP), CX
+	LEAQ         (AX)(CX*2), DX
+	ADDQ         CX, DX
+	MOVQ         half+16(FP), BX
+	MOVQ         n+24(FP), SI
+	MOVQ         pf+48(FP), DI
+	MOVL         $0x0f0f0f0f, R8
+	VMOVD        R8, X15
+	VPBROADCASTD X15, Y15
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+	VPXOR        Y8, Y8, Y8
+	VPXOR        Y9, Y9, Y9
+
+vnniCoarseHalf_5_loop:
+	VMOVDQU      (BX), Y12
+	VPAND        Y15, Y12, Y13
+	PREFETCHT1   (DI)
+	VPBROADCASTD (AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD (AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD (AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD (DX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD (DX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VMOVDQU      64(BX), Y12
+	VPAND        Y15, Y12, Y13
+	VPBROADCASTD 4(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 4(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 4(AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 4(DX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 4(DX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VMOVDQU      128(BX), Y12
+	VPAND        Y15, Y12, Y13
+	PREFETCHT1   64(DI)
+	VPBROADCASTD 8(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 8(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 8(AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 8(DX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 8(DX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VMOVDQU      192(BX), Y12
+	VPAND        Y15, Y12, Y13
+	VPBROADCASTD 12(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 12(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 12(AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 12(DX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 12(DX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	ADDQ         $+256, BX
+	ADDQ         $+128, DI
+	ADDQ         $+16, AX
+	ADDQ         $+16, DX
+	DECQ         SI
+	JNZ          vnniCoarseHalf_5_loop
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	VPSUBD       Y0, Y1, Y1
+	VPSRAD       $0x04, Y1, Y1
+	VMOVDQU      Y0, (AX)
+	VMOVDQU      Y1, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y2, Y3, Y3
+	VPSRAD       $0x04, Y3, Y3
+	VMOVDQU      Y2, (AX)
+	VMOVDQU      Y3, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y4, Y5, Y5
+	VPSRAD       $0x04, Y5, Y5
+	VMOVDQU      Y4, (AX)
+	VMOVDQU      Y5, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y6, Y7, Y7
+	VPSRAD       $0x04, Y7, Y7
+	VMOVDQU      Y6, (AX)
+	VMOVDQU      Y7, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y8, Y9, Y9
+	VPSRAD       $0x04, Y9, Y9
+	VMOVDQU      Y8, (AX)
+	VMOVDQU      Y9, 64(AX)
+	ADDQ         CX, AX
+	VZEROUPPER
+	RET
+
+// func vnniCoarseHalf_6(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniCoarseHalf_6(SB), NOSPLIT, $0-56
+	MOVQ         a+0(FP), AX
+	MOVQ         lda+8(FP), CX
+	LEAQ         (AX)(CX*2), DX
+	ADDQ         CX, DX
+	MOVQ         half+16(FP), BX
+	MOVQ         n+24(FP), SI
+	MOVQ         pf+48(FP), DI
+	MOVL         $0x0f0f0f0f, R8
+	VMOVD        R8, X15
+	VPBROADCASTD X15, Y15
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+	VPXOR        Y8, Y8, Y8
+	VPXOR        Y9, Y9, Y9
+	VPXOR        Y10, Y10, Y10
+	VPXOR        Y11, Y11, Y11
+
+vnniCoarseHalf_6_loop:
+	VMOVDQU      (BX), Y12
+	VPAND        Y15, Y12, Y13
+	PREFETCHT1   (DI)
+	VPBROADCASTD (AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD (AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD (AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD (DX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD (DX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD (DX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      64(BX), Y12
+	VPAND        Y15, Y12, Y13
+	VPBROADCASTD 4(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 4(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 4(AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 4(DX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 4(DX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 4(DX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      128(BX), Y12
+	VPAND        Y15, Y12, Y13
+	PREFETCHT1   64(DI)
+	VPBROADCASTD 8(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 8(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 8(AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 8(DX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 8(DX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 8(DX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      192(BX), Y12
+	VPAND        Y15, Y12, Y13
+	VPBROADCASTD 12(AX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 12(AX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 12(AX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 12(DX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 12(DX)(CX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 12(DX)(CX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xde
+	ADDQ         $+256, BX
+	ADDQ         $+128, DI
+	ADDQ         $+16, AX
+	ADDQ         $+16, DX
+	DECQ         SI
+	JNZ          vnniCoarseHalf_6_loop
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	VPSUBD       Y0, Y1, Y1
+	VPSRAD       $0x04, Y1, Y1
+	VMOVDQU      Y0, (AX)
+	VMOVDQU      Y1, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y2, Y3, Y3
+	VPSRAD       $0x04, Y3, Y3
+	VMOVDQU      Y2, (AX)
+	VMOVDQU      Y3, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y4, Y5, Y5
+	VPSRAD       $0x04, Y5, Y5
+	VMOVDQU      Y4, (AX)
+	VMOVDQU      Y5, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y6, Y7, Y7
+	VPSRAD       $0x04, Y7, Y7
+	VMOVDQU      Y6, (AX)
+	VMOVDQU      Y7, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y8, Y9, Y9
+	VPSRAD       $0x04, Y9, Y9
+	VMOVDQU      Y8, (AX)
+	VMOVDQU      Y9, 64(AX)
+	ADDQ         CX, AX
+	VPSUBD       Y10, Y11, Y11
+	VPSRAD       $0x04, Y11, Y11
+	VMOVDQU      Y10, (AX)
+	VMOVDQU      Y11, 64(AX)
+	ADDQ         CX, AX
+	VZEROUPPER
+	RET
+
 // func avx2SparseS8(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
 // Requires: AVX, AVX2, MMX+
 TEXT ·avx2SparseS8(SB), NOSPLIT, $0-56

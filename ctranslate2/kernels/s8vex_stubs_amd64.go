@@ -53,6 +53,24 @@ func avx2CoarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 func vnniCoarseDots_2(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func vnniCoarseHalf_1(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func vnniCoarseHalf_2(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func vnniCoarseHalf_3(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func vnniCoarseHalf_4(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func vnniCoarseHalf_5(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func vnniCoarseHalf_6(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
 func avx2SparseS8(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
 
 //go:noescape

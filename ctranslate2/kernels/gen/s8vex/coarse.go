@@ -159,6 +159,56 @@ func (t *instructions) coarseDots(mr int) {
 	end()
 }
 
+// halfPanelRows is how many rows half a panel is multiplied by, at most.
+const halfPanelRows = 6
+
+// coarseHalf generates the products of mr rows of 16·n signed bytes and the levels of half a
+// panel's columns, eight and the eight 16 behind them: c[i][0..8] and c[i][16..24]. The
+// bytes of low and high levels are multiplied as they are, with sums of l + 16·h. Meanwhile
+// two lines at pf are fetched for each n.
+func coarseHalf(mr int) {
+	name := fmt.Sprintf("vnniCoarseHalf_%d", mr)
+	text(name, "func(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)")
+	as := rowsOf("a", "lda", mr)
+	half, n, pf := gp("half"), gp("n"), gp("pf")
+	const both, l, x, low = 2 * halfPanelRows, 2*halfPanelRows + 1, 2*halfPanelRows + 2, 2*halfPanelRows + 3
+	nibbles := GP32()
+	MOVL(operand.U32(0x0f0f0f0f), nibbles)
+	VMOVD(nibbles, y[low].AsX())
+	VPBROADCASTD(y[low].AsX(), y[low])
+	for i := range 2 * mr {
+		VPXOR(y[i], y[i], y[i])
+	}
+	Label(name + "_loop")
+	for u := range 4 {
+		VMOVDQU(mem{Base: half, Disp: 64 * u}, y[both])
+		VPAND(y[low], y[both], y[l])
+		if u%2 == 0 {
+			PREFETCHT1(mem{Base: pf, Disp: 32 * u})
+		}
+		for i := range mr {
+			VPBROADCASTD(as.row(i, 4*u), y[x])
+			dpbusd(x, l, 2*i)
+			dpbusd(x, both, 2*i+1)
+		}
+	}
+	spread(256, half)
+	spread(128, pf)
+	spread(16, as.bases...)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+	c, ldc := gp("c"), gp("ldc")
+	for i := range mr {
+		sum, h := y[2*i], y[2*i+1]
+		VPSUBD(sum, h, h)
+		VPSRAD(imm(4), h, h)
+		VMOVDQU(sum, mem{Base: c})
+		VMOVDQU(h, mem{Base: c, Disp: 64})
+		ADDQ(ldc, c)
+	}
+	end()
+}
+
 // coarseBounds generates the most that products of n columns may be, in units of inverse
 // and without least, and returns how many are at least floor:
 // (dot - shift)·factor + radius·reach + bias·unit + |bias|·slack.

@@ -27,6 +27,9 @@ func main() {
 		avx2.coarseDots(m)
 		vnni.coarseDots(m)
 	}
+	for m := 1; m <= halfPanelRows; m++ {
+		coarseHalf(m)
+	}
 	avx2.sparse()
 	vnni.sparse()
 	coarseBounds(false)
