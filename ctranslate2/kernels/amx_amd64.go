@@ -166,8 +166,9 @@ var coarseTiles = [...]func(config *byte, a *int8, lda int, rows int, panel *byt
 // tileCoarseRows is the least number of rows for which reading levels is not all.
 const tileCoarseRows = 5
 
-// tilesLevels reports whether levels are multiplied by m rows of some depth as tiles.
-func tilesLevels(m, depth int) bool { return m >= tileCoarseRows && depth%tileLine == 0 }
+// tilesLevels reports whether levels are multiplied by m rows of some depth as tiles, a line
+// of each quarter of a panel by turns.
+func tilesLevels(m, depth int) bool { return m >= tileCoarseRows && depth%(4*tileLine) == 0 }
 
 // arrangeAMX leaves rows as they are for tiles.
 func arrangeAMX(room *memory.Buffer, a []int8, lda, m, depth int) levelRows {
@@ -187,7 +188,7 @@ func coarseDotsAMX(c []int32, ldc int, a levelRows, levels []byte, depth int) {
 		panels := min(most, len(levels)/size-i)
 		for r := 0; r < a.n; r += 2 * tileLines {
 			rows := min(a.n-r, 2*tileLines)
-			coarseTiles[tileBlocks(rows)](tileConfig((rows-1)%tileLines+1), &a.data[r*a.row], a.row, rows, &levels[i*size], panels, depth/tileLine, &c[r*ldc+i*coarseColumns], 4*ldc)
+			coarseTiles[tileBlocks(rows)](tileConfig((rows-1)%tileLines+1), &a.data[r*a.row], a.row, rows, &levels[i*size], panels, depth/(4*tileLine), &c[r*ldc+i*coarseColumns], 4*ldc)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func BenchmarkTiles(b *testing.B) {
 			tileProducts[blocks](tileConfig(tileLines), &w[0], k, panels, &x[0], tileLines*k, 1, k/tileLine, 0, &transposed[0], &c[0], &add[0], next, fetchLines)
 		})
 		measure(fmt.Sprintf("levels/%d", blocks), rows, panels*panelColumns, func() {
-			coarseTiles[blocks](tileConfig(tileLines), &int8s(x)[0], k, rows, &levels[0], panels, k/tileLine, &c[0], 4*panels*panelColumns)
+			coarseTiles[blocks](tileConfig(tileLines), &int8s(x)[0], k, rows, &levels[0], panels, k/(4*tileLine), &c[0], 4*panels*panelColumns)
 		})
 	}
 }

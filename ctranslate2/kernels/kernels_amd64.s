@@ -27765,96 +27765,93 @@ tilePanel_1_done:
 
 // func coarseTiles_1(config *byte, a *int8, lda int, rows int, panel *byte, panels int, n int, c *int32, ldc int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·coarseTiles_1(SB), $2112-72
+TEXT ·coarseTiles_1(SB), $2144-72
+	MOVQ         panel+32(FP), CX
+	MOVQ         n+48(FP), BX
+	MOVL         $0x0f0f0f0f, AX
+	VPBROADCASTD AX, Z0
+	MOVQ         $+64, R11
+	LEAQ         63(SP), R8
+	ANDQ         $-64, R8
+	LEAQ         1024(R8), R10
+	MOVQ         CX, DX
+	SHLQ         $0x06, BX
+	LEAQ         (BX)(BX*2), AX
+	NEGQ         AX
+	ADDQ         $0x40, AX
+	MOVQ         BX, 2128(SP)
+	MOVQ         AX, 2136(SP)
+	SHLQ         $0x04, BX
+	LEAQ         (BX)(BX*2), R12
+	MOVQ         R12, AX
+	NEGQ         AX
+	ADDQ         $+1024, AX
+	MOVQ         AX, 2112(SP)
+	LEAQ         128(R12), AX
+	MOVQ         AX, 2120(SP)
 	MOVQ         config+0(FP), AX
 	BYTE         $0xc4
 	BYTE         $0xe2
 	BYTE         $0x78
 	BYTE         $0x49
 	BYTE         $0x00
-	MOVQ         panel+32(FP), CX
-	MOVL         $0x0f0f0f0f, DX
-	VPBROADCASTD DX, Z0
-	MOVQ         $+64, R11
 
 coarseTiles_1_panel:
-	MOVQ       a+8(FP), DI
-	MOVQ       lda+16(FP), SI
-	BYTE       $0xc4
-	BYTE       $0xe2
-	BYTE       $0x7b
-	BYTE       $0x49
-	BYTE       $0xd0
-	BYTE       $0xc4
-	BYTE       $0xe2
-	BYTE       $0x7b
-	BYTE       $0x49
-	BYTE       $0xd8
-	MOVQ       n+48(FP), DX
-	LEAQ       63(SP), R8
-	ANDQ       $-64, R8
-	LEAQ       1024(R8), R10
-	IMUL3Q     $+256, DX, R12
-	LEAQ       128(CX)(R12*4), BX
-	LEAQ       (R12)(R12*2), R13
-	MOVQ       CX, R9
-	VPANDD     (CX), Z0, Z1
-	PREFETCHT0 (BX)
-	VMOVDQA64  Z1, (R8)
-	VPANDD     64(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
-	VMOVDQA64  Z1, 64(R8)
-	VPANDD     128(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
-	VMOVDQA64  Z1, 128(R8)
-	VPANDD     192(CX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
-	VMOVDQA64  Z1, 192(R8)
-	VPANDD     256(CX), Z0, Z1
-	PREFETCHT0 (BX)
-	VMOVDQA64  Z1, 256(R8)
-	VPANDD     320(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
-	VMOVDQA64  Z1, 320(R8)
-	VPANDD     384(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
-	VMOVDQA64  Z1, 384(R8)
-	VPANDD     448(CX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
-	VMOVDQA64  Z1, 448(R8)
-	VPANDD     512(CX), Z0, Z1
-	PREFETCHT0 (BX)
-	VMOVDQA64  Z1, 512(R8)
-	VPANDD     576(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
-	VMOVDQA64  Z1, 576(R8)
-	VPANDD     640(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
-	VMOVDQA64  Z1, 640(R8)
-	VPANDD     704(CX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
-	VMOVDQA64  Z1, 704(R8)
-	VPANDD     768(CX), Z0, Z1
-	PREFETCHT0 (BX)
-	VMOVDQA64  Z1, 768(R8)
-	VPANDD     832(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
-	VMOVDQA64  Z1, 832(R8)
-	VPANDD     896(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
-	VMOVDQA64  Z1, 896(R8)
-	VPANDD     960(CX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
-	VMOVDQA64  Z1, 960(R8)
-	ADDQ       $+1024, CX
-	DECQ       DX
-	JZ         coarseTiles_1_last
+	MOVQ      a+8(FP), DI
+	MOVQ      lda+16(FP), SI
+	BYTE      $0xc4
+	BYTE      $0xe2
+	BYTE      $0x7b
+	BYTE      $0x49
+	BYTE      $0xd0
+	BYTE      $0xc4
+	BYTE      $0xe2
+	BYTE      $0x7b
+	BYTE      $0x49
+	BYTE      $0xd8
+	MOVQ      CX, R9
+	VPANDD    (CX), Z0, Z1
+	VMOVDQA64 Z1, (R8)
+	VPANDD    64(CX), Z0, Z1
+	VMOVDQA64 Z1, 64(R8)
+	VPANDD    128(CX), Z0, Z1
+	VMOVDQA64 Z1, 128(R8)
+	VPANDD    192(CX), Z0, Z1
+	VMOVDQA64 Z1, 192(R8)
+	VPANDD    256(CX), Z0, Z1
+	VMOVDQA64 Z1, 256(R8)
+	VPANDD    320(CX), Z0, Z1
+	VMOVDQA64 Z1, 320(R8)
+	VPANDD    384(CX), Z0, Z1
+	VMOVDQA64 Z1, 384(R8)
+	VPANDD    448(CX), Z0, Z1
+	VMOVDQA64 Z1, 448(R8)
+	VPANDD    512(CX), Z0, Z1
+	VMOVDQA64 Z1, 512(R8)
+	VPANDD    576(CX), Z0, Z1
+	VMOVDQA64 Z1, 576(R8)
+	VPANDD    640(CX), Z0, Z1
+	VMOVDQA64 Z1, 640(R8)
+	VPANDD    704(CX), Z0, Z1
+	VMOVDQA64 Z1, 704(R8)
+	VPANDD    768(CX), Z0, Z1
+	VMOVDQA64 Z1, 768(R8)
+	VPANDD    832(CX), Z0, Z1
+	VMOVDQA64 Z1, 832(R8)
+	VPANDD    896(CX), Z0, Z1
+	VMOVDQA64 Z1, 896(R8)
+	VPANDD    960(CX), Z0, Z1
+	VMOVDQA64 Z1, 960(R8)
+	ADDQ      BX, CX
+	MOVQ      n+48(FP), R13
 
 coarseTiles_1_loop:
+	ADDQ $+1024, DX
+	CMPQ R13, $0x01
+	JNE  coarseTiles_1_within
+	ADDQ 2120(SP), DX
+
+coarseTiles_1_within:
 	BYTE       $0xc4
 	BYTE       $0x82
 	BYTE       $0x7b
@@ -27862,20 +27859,19 @@ coarseTiles_1_loop:
 	BYTE       $0x34
 	BYTE       $0x18
 	VPANDD     (CX), Z0, Z1
-	PREFETCHT0 (BX)
+	PREFETCHT0 (DX)
 	VMOVDQA64  Z1, (R10)
 	VPANDD     64(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
+	PREFETCHT0 (DX)(BX*1)
 	VMOVDQA64  Z1, 64(R10)
 	VPANDD     128(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
+	PREFETCHT0 (DX)(BX*2)
 	VMOVDQA64  Z1, 128(R10)
 	VPANDD     192(CX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
+	PREFETCHT0 (DX)(R12*1)
 	VMOVDQA64  Z1, 192(R10)
 	VPANDD     256(CX), Z0, Z1
-	PREFETCHT0 (BX)
+	PREFETCHT0 64(DX)
 	VMOVDQA64  Z1, 256(R10)
 	BYTE       $0xc4
 	BYTE       $0x82
@@ -27884,20 +27880,19 @@ coarseTiles_1_loop:
 	BYTE       $0x3c
 	BYTE       $0x19
 	VPANDD     320(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
+	PREFETCHT0 64(DX)(BX*1)
 	VMOVDQA64  Z1, 320(R10)
 	VPANDD     384(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
+	PREFETCHT0 64(DX)(BX*2)
 	VMOVDQA64  Z1, 384(R10)
 	VPANDD     448(CX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
+	PREFETCHT0 64(DX)(R12*1)
 	VMOVDQA64  Z1, 448(R10)
 	VPANDD     512(CX), Z0, Z1
-	PREFETCHT0 (BX)
+	PREFETCHT0 128(DX)
 	VMOVDQA64  Z1, 512(R10)
 	VPANDD     576(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
+	PREFETCHT0 128(DX)(BX*1)
 	VMOVDQA64  Z1, 576(R10)
 	BYTE       $0xc4
 	BYTE       $0xe2
@@ -27906,26 +27901,24 @@ coarseTiles_1_loop:
 	BYTE       $0x2c
 	BYTE       $0x37
 	VPANDD     640(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
+	PREFETCHT0 128(DX)(BX*2)
 	VMOVDQA64  Z1, 640(R10)
 	VPANDD     704(CX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
+	PREFETCHT0 128(DX)(R12*1)
 	VMOVDQA64  Z1, 704(R10)
 	VPANDD     768(CX), Z0, Z1
-	PREFETCHT0 (BX)
+	PREFETCHT0 192(DX)
 	VMOVDQA64  Z1, 768(R10)
 	VPANDD     832(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*1)
+	PREFETCHT0 192(DX)(BX*1)
 	VMOVDQA64  Z1, 832(R10)
 	VPANDD     896(CX), Z0, Z1
-	PREFETCHT0 (BX)(R12*2)
+	PREFETCHT0 192(DX)(BX*2)
 	VMOVDQA64  Z1, 896(R10)
 	VPANDD     960(CX), Z0, Z1
-	PREFETCHT0 (BX)(R13*1)
-	ADDQ       $+64, BX
+	PREFETCHT0 192(DX)(R12*1)
 	VMOVDQA64  Z1, 960(R10)
-	ADDQ       $+1024, CX
+	ADDQ       BX, CX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x4a
@@ -27952,117 +27945,407 @@ coarseTiles_1_loop:
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
-	ADDQ       $0x40, DI
-	ADDQ       $+1024, R9
+	ADDQ       2128(SP), DI
+	ADDQ       BX, R9
 	XCHGQ      R10, R8
-	DECQ       DX
-	JNZ        coarseTiles_1_loop
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	VPANDD     (CX), Z0, Z1
+	PREFETCHT0 256(DX)
+	VMOVDQA64  Z1, (R10)
+	VPANDD     64(CX), Z0, Z1
+	PREFETCHT0 256(DX)(BX*1)
+	VMOVDQA64  Z1, 64(R10)
+	VPANDD     128(CX), Z0, Z1
+	PREFETCHT0 256(DX)(BX*2)
+	VMOVDQA64  Z1, 128(R10)
+	VPANDD     192(CX), Z0, Z1
+	PREFETCHT0 256(DX)(R12*1)
+	VMOVDQA64  Z1, 192(R10)
+	VPANDD     256(CX), Z0, Z1
+	PREFETCHT0 320(DX)
+	VMOVDQA64  Z1, 256(R10)
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x19
+	VPANDD     320(CX), Z0, Z1
+	PREFETCHT0 320(DX)(BX*1)
+	VMOVDQA64  Z1, 320(R10)
+	VPANDD     384(CX), Z0, Z1
+	PREFETCHT0 320(DX)(BX*2)
+	VMOVDQA64  Z1, 384(R10)
+	VPANDD     448(CX), Z0, Z1
+	PREFETCHT0 320(DX)(R12*1)
+	VMOVDQA64  Z1, 448(R10)
+	VPANDD     512(CX), Z0, Z1
+	PREFETCHT0 384(DX)
+	VMOVDQA64  Z1, 512(R10)
+	VPANDD     576(CX), Z0, Z1
+	PREFETCHT0 384(DX)(BX*1)
+	VMOVDQA64  Z1, 576(R10)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x37
+	VPANDD     640(CX), Z0, Z1
+	PREFETCHT0 384(DX)(BX*2)
+	VMOVDQA64  Z1, 640(R10)
+	VPANDD     704(CX), Z0, Z1
+	PREFETCHT0 384(DX)(R12*1)
+	VMOVDQA64  Z1, 704(R10)
+	VPANDD     768(CX), Z0, Z1
+	PREFETCHT0 448(DX)
+	VMOVDQA64  Z1, 768(R10)
+	VPANDD     832(CX), Z0, Z1
+	PREFETCHT0 448(DX)(BX*1)
+	VMOVDQA64  Z1, 832(R10)
+	VPANDD     896(CX), Z0, Z1
+	PREFETCHT0 448(DX)(BX*2)
+	VMOVDQA64  Z1, 896(R10)
+	VPANDD     960(CX), Z0, Z1
+	PREFETCHT0 448(DX)(R12*1)
+	VMOVDQA64  Z1, 960(R10)
+	ADDQ       BX, CX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xd5
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xdd
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       2128(SP), DI
+	ADDQ       BX, R9
+	XCHGQ      R10, R8
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	VPANDD     (CX), Z0, Z1
+	PREFETCHT0 512(DX)
+	VMOVDQA64  Z1, (R10)
+	VPANDD     64(CX), Z0, Z1
+	PREFETCHT0 512(DX)(BX*1)
+	VMOVDQA64  Z1, 64(R10)
+	VPANDD     128(CX), Z0, Z1
+	PREFETCHT0 512(DX)(BX*2)
+	VMOVDQA64  Z1, 128(R10)
+	VPANDD     192(CX), Z0, Z1
+	PREFETCHT0 512(DX)(R12*1)
+	VMOVDQA64  Z1, 192(R10)
+	VPANDD     256(CX), Z0, Z1
+	PREFETCHT0 576(DX)
+	VMOVDQA64  Z1, 256(R10)
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x19
+	VPANDD     320(CX), Z0, Z1
+	PREFETCHT0 576(DX)(BX*1)
+	VMOVDQA64  Z1, 320(R10)
+	VPANDD     384(CX), Z0, Z1
+	PREFETCHT0 576(DX)(BX*2)
+	VMOVDQA64  Z1, 384(R10)
+	VPANDD     448(CX), Z0, Z1
+	PREFETCHT0 576(DX)(R12*1)
+	VMOVDQA64  Z1, 448(R10)
+	VPANDD     512(CX), Z0, Z1
+	PREFETCHT0 640(DX)
+	VMOVDQA64  Z1, 512(R10)
+	VPANDD     576(CX), Z0, Z1
+	PREFETCHT0 640(DX)(BX*1)
+	VMOVDQA64  Z1, 576(R10)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x37
+	VPANDD     640(CX), Z0, Z1
+	PREFETCHT0 640(DX)(BX*2)
+	VMOVDQA64  Z1, 640(R10)
+	VPANDD     704(CX), Z0, Z1
+	PREFETCHT0 640(DX)(R12*1)
+	VMOVDQA64  Z1, 704(R10)
+	VPANDD     768(CX), Z0, Z1
+	PREFETCHT0 704(DX)
+	VMOVDQA64  Z1, 768(R10)
+	VPANDD     832(CX), Z0, Z1
+	PREFETCHT0 704(DX)(BX*1)
+	VMOVDQA64  Z1, 832(R10)
+	VPANDD     896(CX), Z0, Z1
+	PREFETCHT0 704(DX)(BX*2)
+	VMOVDQA64  Z1, 896(R10)
+	VPANDD     960(CX), Z0, Z1
+	PREFETCHT0 704(DX)(R12*1)
+	VMOVDQA64  Z1, 960(R10)
+	ADDQ       2112(SP), CX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xd5
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xdd
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       2128(SP), DI
+	ADDQ       BX, R9
+	XCHGQ      R10, R8
+	DECQ       R13
+	JZ         coarseTiles_1_last
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	VPANDD     (CX), Z0, Z1
+	PREFETCHT0 768(DX)
+	VMOVDQA64  Z1, (R10)
+	VPANDD     64(CX), Z0, Z1
+	PREFETCHT0 768(DX)(BX*1)
+	VMOVDQA64  Z1, 64(R10)
+	VPANDD     128(CX), Z0, Z1
+	PREFETCHT0 768(DX)(BX*2)
+	VMOVDQA64  Z1, 128(R10)
+	VPANDD     192(CX), Z0, Z1
+	PREFETCHT0 768(DX)(R12*1)
+	VMOVDQA64  Z1, 192(R10)
+	VPANDD     256(CX), Z0, Z1
+	PREFETCHT0 832(DX)
+	VMOVDQA64  Z1, 256(R10)
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x19
+	VPANDD     320(CX), Z0, Z1
+	PREFETCHT0 832(DX)(BX*1)
+	VMOVDQA64  Z1, 320(R10)
+	VPANDD     384(CX), Z0, Z1
+	PREFETCHT0 832(DX)(BX*2)
+	VMOVDQA64  Z1, 384(R10)
+	VPANDD     448(CX), Z0, Z1
+	PREFETCHT0 832(DX)(R12*1)
+	VMOVDQA64  Z1, 448(R10)
+	VPANDD     512(CX), Z0, Z1
+	PREFETCHT0 896(DX)
+	VMOVDQA64  Z1, 512(R10)
+	VPANDD     576(CX), Z0, Z1
+	PREFETCHT0 896(DX)(BX*1)
+	VMOVDQA64  Z1, 576(R10)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x37
+	VPANDD     640(CX), Z0, Z1
+	PREFETCHT0 896(DX)(BX*2)
+	VMOVDQA64  Z1, 640(R10)
+	VPANDD     704(CX), Z0, Z1
+	PREFETCHT0 896(DX)(R12*1)
+	VMOVDQA64  Z1, 704(R10)
+	VPANDD     768(CX), Z0, Z1
+	PREFETCHT0 960(DX)
+	VMOVDQA64  Z1, 768(R10)
+	VPANDD     832(CX), Z0, Z1
+	PREFETCHT0 960(DX)(BX*1)
+	VMOVDQA64  Z1, 832(R10)
+	VPANDD     896(CX), Z0, Z1
+	PREFETCHT0 960(DX)(BX*2)
+	VMOVDQA64  Z1, 896(R10)
+	VPANDD     960(CX), Z0, Z1
+	PREFETCHT0 960(DX)(R12*1)
+	VMOVDQA64  Z1, 960(R10)
+	ADDQ       BX, CX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xd5
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xdd
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       2136(SP), DI
+	ADDQ       2112(SP), R9
+	XCHGQ      R10, R8
+	JMP        coarseTiles_1_loop
 
 coarseTiles_1_last:
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x34
-	BYTE $0x18
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x3c
-	BYTE $0x19
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x2c
-	BYTE $0x37
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5e
-	BYTE $0xd5
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5e
-	BYTE $0xdd
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x40, DI
-	ADDQ $+1024, R9
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), SI
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x14
-	BYTE $0x37
-	ADDQ $0x40, DI
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x1c
-	BYTE $0x37
-	SUBQ $0x40, DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	MOVQ c+56(FP), DX
-	MOVQ ldc+64(FP), BX
-	MOVQ rows+24(FP), SI
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	PREFETCHT0 768(DX)
+	PREFETCHT0 768(DX)(BX*1)
+	PREFETCHT0 768(DX)(BX*2)
+	PREFETCHT0 768(DX)(R12*1)
+	PREFETCHT0 832(DX)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x19
+	PREFETCHT0 832(DX)(BX*1)
+	PREFETCHT0 832(DX)(BX*2)
+	PREFETCHT0 832(DX)(R12*1)
+	PREFETCHT0 896(DX)
+	PREFETCHT0 896(DX)(BX*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x37
+	PREFETCHT0 896(DX)(BX*2)
+	PREFETCHT0 896(DX)(R12*1)
+	PREFETCHT0 960(DX)
+	PREFETCHT0 960(DX)(BX*1)
+	PREFETCHT0 960(DX)(BX*2)
+	PREFETCHT0 960(DX)(R12*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xd5
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xdd
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       2136(SP), DI
+	ADDQ       2112(SP), R9
+	XCHGQ      R10, R8
+	MOVQ       c+56(FP), DI
+	MOVQ       ldc+64(FP), SI
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x14
+	BYTE       $0x37
+	ADDQ       $0x40, DI
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x1c
+	BYTE       $0x37
+	SUBQ       $0x40, DI
+	LEAQ       (DI)(SI*4), DI
+	LEAQ       (DI)(SI*4), DI
+	LEAQ       (DI)(SI*4), DI
+	LEAQ       (DI)(SI*4), DI
+	MOVQ       c+56(FP), SI
+	MOVQ       ldc+64(FP), DI
+	MOVQ       rows+24(FP), R9
 
 coarseTiles_1_row:
-	VMOVDQU32 (DX), Z1
-	VMOVDQU32 64(DX), Z2
+	VMOVDQU32 (SI), Z1
+	VMOVDQU32 64(SI), Z2
 	VPSUBD    Z1, Z2, Z2
 	VPSRAD    $0x04, Z2, Z2
-	VMOVDQU32 Z2, 64(DX)
-	ADDQ      BX, DX
-	DECQ      SI
+	VMOVDQU32 Z2, 64(SI)
+	ADDQ      DI, SI
+	DECQ      R9
 	JNZ       coarseTiles_1_row
-	ADDQ      $+128, CX
+	ADDQ      2120(SP), CX
 	ADDQ      $+128, c+56(FP)
 	DECQ      panels+40(FP)
 	JNZ       coarseTiles_1_panel
@@ -29297,110 +29580,107 @@ tilePanel_2_done:
 
 // func coarseTiles_2(config *byte, a *int8, lda int, rows int, panel *byte, panels int, n int, c *int32, ldc int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·coarseTiles_2(SB), $2112-72
+TEXT ·coarseTiles_2(SB), $2144-72
+	MOVQ         panel+32(FP), CX
+	MOVQ         n+48(FP), R12
+	MOVL         $0x0f0f0f0f, AX
+	VPBROADCASTD AX, Z0
+	MOVQ         $+64, R11
+	LEAQ         63(SP), R8
+	ANDQ         $-64, R8
+	LEAQ         1024(R8), R10
+	MOVQ         CX, BX
+	SHLQ         $0x06, R12
+	LEAQ         (R12)(R12*2), AX
+	NEGQ         AX
+	ADDQ         $0x40, AX
+	MOVQ         R12, 2128(SP)
+	MOVQ         AX, 2136(SP)
+	SHLQ         $0x04, R12
+	LEAQ         (R12)(R12*2), R13
+	MOVQ         R13, AX
+	NEGQ         AX
+	ADDQ         $+1024, AX
+	MOVQ         AX, 2112(SP)
+	LEAQ         128(R13), AX
+	MOVQ         AX, 2120(SP)
 	MOVQ         config+0(FP), AX
 	BYTE         $0xc4
 	BYTE         $0xe2
 	BYTE         $0x78
 	BYTE         $0x49
 	BYTE         $0x00
-	MOVQ         panel+32(FP), CX
-	MOVL         $0x0f0f0f0f, DX
-	VPBROADCASTD DX, Z0
-	MOVQ         $+64, R11
 
 coarseTiles_2_panel:
-	MOVQ       a+8(FP), DI
-	MOVQ       lda+16(FP), SI
-	MOVQ       DI, DX
-	MOVQ       SI, DI
-	SHLQ       $0x04, DI
-	ADDQ       DX, DI
-	BYTE       $0xc4
-	BYTE       $0xe2
-	BYTE       $0x7b
-	BYTE       $0x49
-	BYTE       $0xc0
-	BYTE       $0xc4
-	BYTE       $0xe2
-	BYTE       $0x7b
-	BYTE       $0x49
-	BYTE       $0xc8
-	BYTE       $0xc4
-	BYTE       $0xe2
-	BYTE       $0x7b
-	BYTE       $0x49
-	BYTE       $0xd0
-	BYTE       $0xc4
-	BYTE       $0xe2
-	BYTE       $0x7b
-	BYTE       $0x49
-	BYTE       $0xd8
-	MOVQ       n+48(FP), BX
-	LEAQ       63(SP), R8
-	ANDQ       $-64, R8
-	LEAQ       1024(R8), R10
-	IMUL3Q     $+256, BX, R13
-	LEAQ       128(CX)(R13*4), R12
-	LEAQ       (R13)(R13*2), R14
-	MOVQ       CX, R9
-	VPANDD     (CX), Z0, Z1
-	PREFETCHT0 (R12)
-	VMOVDQA64  Z1, (R8)
-	VPANDD     64(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*1)
-	VMOVDQA64  Z1, 64(R8)
-	VPANDD     128(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*2)
-	VMOVDQA64  Z1, 128(R8)
-	VPANDD     192(CX), Z0, Z1
-	PREFETCHT0 (R12)(R14*1)
-	ADDQ       $+64, R12
-	VMOVDQA64  Z1, 192(R8)
-	VPANDD     256(CX), Z0, Z1
-	PREFETCHT0 (R12)
-	VMOVDQA64  Z1, 256(R8)
-	VPANDD     320(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*1)
-	VMOVDQA64  Z1, 320(R8)
-	VPANDD     384(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*2)
-	VMOVDQA64  Z1, 384(R8)
-	VPANDD     448(CX), Z0, Z1
-	PREFETCHT0 (R12)(R14*1)
-	ADDQ       $+64, R12
-	VMOVDQA64  Z1, 448(R8)
-	VPANDD     512(CX), Z0, Z1
-	PREFETCHT0 (R12)
-	VMOVDQA64  Z1, 512(R8)
-	VPANDD     576(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*1)
-	VMOVDQA64  Z1, 576(R8)
-	VPANDD     640(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*2)
-	VMOVDQA64  Z1, 640(R8)
-	VPANDD     704(CX), Z0, Z1
-	PREFETCHT0 (R12)(R14*1)
-	ADDQ       $+64, R12
-	VMOVDQA64  Z1, 704(R8)
-	VPANDD     768(CX), Z0, Z1
-	PREFETCHT0 (R12)
-	VMOVDQA64  Z1, 768(R8)
-	VPANDD     832(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*1)
-	VMOVDQA64  Z1, 832(R8)
-	VPANDD     896(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*2)
-	VMOVDQA64  Z1, 896(R8)
-	VPANDD     960(CX), Z0, Z1
-	PREFETCHT0 (R12)(R14*1)
-	ADDQ       $+64, R12
-	VMOVDQA64  Z1, 960(R8)
-	ADDQ       $+1024, CX
-	DECQ       BX
-	JZ         coarseTiles_2_last
+	MOVQ      a+8(FP), DI
+	MOVQ      lda+16(FP), SI
+	MOVQ      DI, DX
+	MOVQ      SI, DI
+	SHLQ      $0x04, DI
+	ADDQ      DX, DI
+	BYTE      $0xc4
+	BYTE      $0xe2
+	BYTE      $0x7b
+	BYTE      $0x49
+	BYTE      $0xc0
+	BYTE      $0xc4
+	BYTE      $0xe2
+	BYTE      $0x7b
+	BYTE      $0x49
+	BYTE      $0xc8
+	BYTE      $0xc4
+	BYTE      $0xe2
+	BYTE      $0x7b
+	BYTE      $0x49
+	BYTE      $0xd0
+	BYTE      $0xc4
+	BYTE      $0xe2
+	BYTE      $0x7b
+	BYTE      $0x49
+	BYTE      $0xd8
+	MOVQ      CX, R9
+	VPANDD    (CX), Z0, Z1
+	VMOVDQA64 Z1, (R8)
+	VPANDD    64(CX), Z0, Z1
+	VMOVDQA64 Z1, 64(R8)
+	VPANDD    128(CX), Z0, Z1
+	VMOVDQA64 Z1, 128(R8)
+	VPANDD    192(CX), Z0, Z1
+	VMOVDQA64 Z1, 192(R8)
+	VPANDD    256(CX), Z0, Z1
+	VMOVDQA64 Z1, 256(R8)
+	VPANDD    320(CX), Z0, Z1
+	VMOVDQA64 Z1, 320(R8)
+	VPANDD    384(CX), Z0, Z1
+	VMOVDQA64 Z1, 384(R8)
+	VPANDD    448(CX), Z0, Z1
+	VMOVDQA64 Z1, 448(R8)
+	VPANDD    512(CX), Z0, Z1
+	VMOVDQA64 Z1, 512(R8)
+	VPANDD    576(CX), Z0, Z1
+	VMOVDQA64 Z1, 576(R8)
+	VPANDD    640(CX), Z0, Z1
+	VMOVDQA64 Z1, 640(R8)
+	VPANDD    704(CX), Z0, Z1
+	VMOVDQA64 Z1, 704(R8)
+	VPANDD    768(CX), Z0, Z1
+	VMOVDQA64 Z1, 768(R8)
+	VPANDD    832(CX), Z0, Z1
+	VMOVDQA64 Z1, 832(R8)
+	VPANDD    896(CX), Z0, Z1
+	VMOVDQA64 Z1, 896(R8)
+	VPANDD    960(CX), Z0, Z1
+	VMOVDQA64 Z1, 960(R8)
+	ADDQ      R12, CX
+	MOVQ      n+48(FP), R14
 
 coarseTiles_2_loop:
+	ADDQ $+1024, BX
+	CMPQ R14, $0x01
+	JNE  coarseTiles_2_within
+	ADDQ 2120(SP), BX
+
+coarseTiles_2_within:
 	BYTE       $0xc4
 	BYTE       $0x82
 	BYTE       $0x7b
@@ -29408,17 +29688,16 @@ coarseTiles_2_loop:
 	BYTE       $0x34
 	BYTE       $0x18
 	VPANDD     (CX), Z0, Z1
-	PREFETCHT0 (R12)
+	PREFETCHT0 (BX)
 	VMOVDQA64  Z1, (R10)
 	VPANDD     64(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*1)
+	PREFETCHT0 (BX)(R12*1)
 	VMOVDQA64  Z1, 64(R10)
 	VPANDD     128(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*2)
+	PREFETCHT0 (BX)(R12*2)
 	VMOVDQA64  Z1, 128(R10)
 	VPANDD     192(CX), Z0, Z1
-	PREFETCHT0 (R12)(R14*1)
-	ADDQ       $+64, R12
+	PREFETCHT0 (BX)(R13*1)
 	VMOVDQA64  Z1, 192(R10)
 	BYTE       $0xc4
 	BYTE       $0x82
@@ -29427,17 +29706,16 @@ coarseTiles_2_loop:
 	BYTE       $0x3c
 	BYTE       $0x19
 	VPANDD     256(CX), Z0, Z1
-	PREFETCHT0 (R12)
+	PREFETCHT0 64(BX)
 	VMOVDQA64  Z1, 256(R10)
 	VPANDD     320(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*1)
+	PREFETCHT0 64(BX)(R12*1)
 	VMOVDQA64  Z1, 320(R10)
 	VPANDD     384(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*2)
+	PREFETCHT0 64(BX)(R12*2)
 	VMOVDQA64  Z1, 384(R10)
 	VPANDD     448(CX), Z0, Z1
-	PREFETCHT0 (R12)(R14*1)
-	ADDQ       $+64, R12
+	PREFETCHT0 64(BX)(R13*1)
 	VMOVDQA64  Z1, 448(R10)
 	BYTE       $0xc4
 	BYTE       $0xe2
@@ -29446,17 +29724,16 @@ coarseTiles_2_loop:
 	BYTE       $0x2c
 	BYTE       $0x37
 	VPANDD     512(CX), Z0, Z1
-	PREFETCHT0 (R12)
+	PREFETCHT0 128(BX)
 	VMOVDQA64  Z1, 512(R10)
 	VPANDD     576(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*1)
+	PREFETCHT0 128(BX)(R12*1)
 	VMOVDQA64  Z1, 576(R10)
 	VPANDD     640(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*2)
+	PREFETCHT0 128(BX)(R12*2)
 	VMOVDQA64  Z1, 640(R10)
 	VPANDD     704(CX), Z0, Z1
-	PREFETCHT0 (R12)(R14*1)
-	ADDQ       $+64, R12
+	PREFETCHT0 128(BX)(R13*1)
 	VMOVDQA64  Z1, 704(R10)
 	BYTE       $0xc4
 	BYTE       $0xe2
@@ -29465,19 +29742,18 @@ coarseTiles_2_loop:
 	BYTE       $0x24
 	BYTE       $0x32
 	VPANDD     768(CX), Z0, Z1
-	PREFETCHT0 (R12)
+	PREFETCHT0 192(BX)
 	VMOVDQA64  Z1, 768(R10)
 	VPANDD     832(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*1)
+	PREFETCHT0 192(BX)(R12*1)
 	VMOVDQA64  Z1, 832(R10)
 	VPANDD     896(CX), Z0, Z1
-	PREFETCHT0 (R12)(R13*2)
+	PREFETCHT0 192(BX)(R12*2)
 	VMOVDQA64  Z1, 896(R10)
 	VPANDD     960(CX), Z0, Z1
-	PREFETCHT0 (R12)(R14*1)
-	ADDQ       $+64, R12
+	PREFETCHT0 192(BX)(R13*1)
 	VMOVDQA64  Z1, 960(R10)
-	ADDQ       $+1024, CX
+	ADDQ       R12, CX
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x4a
@@ -29530,166 +29806,555 @@ coarseTiles_2_loop:
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
 	ADDQ       $0x01, AX
-	ADDQ       $0x40, DI
-	ADDQ       $0x40, DX
-	ADDQ       $+1024, R9
+	ADDQ       2128(SP), DI
+	ADDQ       2128(SP), DX
+	ADDQ       R12, R9
 	XCHGQ      R10, R8
-	DECQ       BX
-	JNZ        coarseTiles_2_loop
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	VPANDD     (CX), Z0, Z1
+	PREFETCHT0 256(BX)
+	VMOVDQA64  Z1, (R10)
+	VPANDD     64(CX), Z0, Z1
+	PREFETCHT0 256(BX)(R12*1)
+	VMOVDQA64  Z1, 64(R10)
+	VPANDD     128(CX), Z0, Z1
+	PREFETCHT0 256(BX)(R12*2)
+	VMOVDQA64  Z1, 128(R10)
+	VPANDD     192(CX), Z0, Z1
+	PREFETCHT0 256(BX)(R13*1)
+	VMOVDQA64  Z1, 192(R10)
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x19
+	VPANDD     256(CX), Z0, Z1
+	PREFETCHT0 320(BX)
+	VMOVDQA64  Z1, 256(R10)
+	VPANDD     320(CX), Z0, Z1
+	PREFETCHT0 320(BX)(R12*1)
+	VMOVDQA64  Z1, 320(R10)
+	VPANDD     384(CX), Z0, Z1
+	PREFETCHT0 320(BX)(R12*2)
+	VMOVDQA64  Z1, 384(R10)
+	VPANDD     448(CX), Z0, Z1
+	PREFETCHT0 320(BX)(R13*1)
+	VMOVDQA64  Z1, 448(R10)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x37
+	VPANDD     512(CX), Z0, Z1
+	PREFETCHT0 384(BX)
+	VMOVDQA64  Z1, 512(R10)
+	VPANDD     576(CX), Z0, Z1
+	PREFETCHT0 384(BX)(R12*1)
+	VMOVDQA64  Z1, 576(R10)
+	VPANDD     640(CX), Z0, Z1
+	PREFETCHT0 384(BX)(R12*2)
+	VMOVDQA64  Z1, 640(R10)
+	VPANDD     704(CX), Z0, Z1
+	PREFETCHT0 384(BX)(R13*1)
+	VMOVDQA64  Z1, 704(R10)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x32
+	VPANDD     768(CX), Z0, Z1
+	PREFETCHT0 448(BX)
+	VMOVDQA64  Z1, 768(R10)
+	VPANDD     832(CX), Z0, Z1
+	PREFETCHT0 448(BX)(R12*1)
+	VMOVDQA64  Z1, 832(R10)
+	VPANDD     896(CX), Z0, Z1
+	PREFETCHT0 448(BX)(R12*2)
+	VMOVDQA64  Z1, 896(R10)
+	VPANDD     960(CX), Z0, Z1
+	PREFETCHT0 448(BX)(R13*1)
+	VMOVDQA64  Z1, 960(R10)
+	ADDQ       R12, CX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xd5
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xdd
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xc4
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xcc
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       2128(SP), DI
+	ADDQ       2128(SP), DX
+	ADDQ       R12, R9
+	XCHGQ      R10, R8
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	VPANDD     (CX), Z0, Z1
+	PREFETCHT0 512(BX)
+	VMOVDQA64  Z1, (R10)
+	VPANDD     64(CX), Z0, Z1
+	PREFETCHT0 512(BX)(R12*1)
+	VMOVDQA64  Z1, 64(R10)
+	VPANDD     128(CX), Z0, Z1
+	PREFETCHT0 512(BX)(R12*2)
+	VMOVDQA64  Z1, 128(R10)
+	VPANDD     192(CX), Z0, Z1
+	PREFETCHT0 512(BX)(R13*1)
+	VMOVDQA64  Z1, 192(R10)
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x19
+	VPANDD     256(CX), Z0, Z1
+	PREFETCHT0 576(BX)
+	VMOVDQA64  Z1, 256(R10)
+	VPANDD     320(CX), Z0, Z1
+	PREFETCHT0 576(BX)(R12*1)
+	VMOVDQA64  Z1, 320(R10)
+	VPANDD     384(CX), Z0, Z1
+	PREFETCHT0 576(BX)(R12*2)
+	VMOVDQA64  Z1, 384(R10)
+	VPANDD     448(CX), Z0, Z1
+	PREFETCHT0 576(BX)(R13*1)
+	VMOVDQA64  Z1, 448(R10)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x37
+	VPANDD     512(CX), Z0, Z1
+	PREFETCHT0 640(BX)
+	VMOVDQA64  Z1, 512(R10)
+	VPANDD     576(CX), Z0, Z1
+	PREFETCHT0 640(BX)(R12*1)
+	VMOVDQA64  Z1, 576(R10)
+	VPANDD     640(CX), Z0, Z1
+	PREFETCHT0 640(BX)(R12*2)
+	VMOVDQA64  Z1, 640(R10)
+	VPANDD     704(CX), Z0, Z1
+	PREFETCHT0 640(BX)(R13*1)
+	VMOVDQA64  Z1, 704(R10)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x32
+	VPANDD     768(CX), Z0, Z1
+	PREFETCHT0 704(BX)
+	VMOVDQA64  Z1, 768(R10)
+	VPANDD     832(CX), Z0, Z1
+	PREFETCHT0 704(BX)(R12*1)
+	VMOVDQA64  Z1, 832(R10)
+	VPANDD     896(CX), Z0, Z1
+	PREFETCHT0 704(BX)(R12*2)
+	VMOVDQA64  Z1, 896(R10)
+	VPANDD     960(CX), Z0, Z1
+	PREFETCHT0 704(BX)(R13*1)
+	VMOVDQA64  Z1, 960(R10)
+	ADDQ       2112(SP), CX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xd5
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xdd
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xc4
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xcc
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       2128(SP), DI
+	ADDQ       2128(SP), DX
+	ADDQ       R12, R9
+	XCHGQ      R10, R8
+	DECQ       R14
+	JZ         coarseTiles_2_last
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	VPANDD     (CX), Z0, Z1
+	PREFETCHT0 768(BX)
+	VMOVDQA64  Z1, (R10)
+	VPANDD     64(CX), Z0, Z1
+	PREFETCHT0 768(BX)(R12*1)
+	VMOVDQA64  Z1, 64(R10)
+	VPANDD     128(CX), Z0, Z1
+	PREFETCHT0 768(BX)(R12*2)
+	VMOVDQA64  Z1, 128(R10)
+	VPANDD     192(CX), Z0, Z1
+	PREFETCHT0 768(BX)(R13*1)
+	VMOVDQA64  Z1, 192(R10)
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x19
+	VPANDD     256(CX), Z0, Z1
+	PREFETCHT0 832(BX)
+	VMOVDQA64  Z1, 256(R10)
+	VPANDD     320(CX), Z0, Z1
+	PREFETCHT0 832(BX)(R12*1)
+	VMOVDQA64  Z1, 320(R10)
+	VPANDD     384(CX), Z0, Z1
+	PREFETCHT0 832(BX)(R12*2)
+	VMOVDQA64  Z1, 384(R10)
+	VPANDD     448(CX), Z0, Z1
+	PREFETCHT0 832(BX)(R13*1)
+	VMOVDQA64  Z1, 448(R10)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x37
+	VPANDD     512(CX), Z0, Z1
+	PREFETCHT0 896(BX)
+	VMOVDQA64  Z1, 512(R10)
+	VPANDD     576(CX), Z0, Z1
+	PREFETCHT0 896(BX)(R12*1)
+	VMOVDQA64  Z1, 576(R10)
+	VPANDD     640(CX), Z0, Z1
+	PREFETCHT0 896(BX)(R12*2)
+	VMOVDQA64  Z1, 640(R10)
+	VPANDD     704(CX), Z0, Z1
+	PREFETCHT0 896(BX)(R13*1)
+	VMOVDQA64  Z1, 704(R10)
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x32
+	VPANDD     768(CX), Z0, Z1
+	PREFETCHT0 960(BX)
+	VMOVDQA64  Z1, 768(R10)
+	VPANDD     832(CX), Z0, Z1
+	PREFETCHT0 960(BX)(R12*1)
+	VMOVDQA64  Z1, 832(R10)
+	VPANDD     896(CX), Z0, Z1
+	PREFETCHT0 960(BX)(R12*2)
+	VMOVDQA64  Z1, 896(R10)
+	VPANDD     960(CX), Z0, Z1
+	PREFETCHT0 960(BX)(R13*1)
+	VMOVDQA64  Z1, 960(R10)
+	ADDQ       R12, CX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xd5
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xdd
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xc4
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xcc
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       2136(SP), DI
+	ADDQ       2136(SP), DX
+	ADDQ       2112(SP), R9
+	XCHGQ      R10, R8
+	JMP        coarseTiles_2_loop
 
 coarseTiles_2_last:
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x34
-	BYTE $0x18
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x3c
-	BYTE $0x19
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x2c
-	BYTE $0x37
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x24
-	BYTE $0x32
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5e
-	BYTE $0xd5
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5e
-	BYTE $0xdd
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5e
-	BYTE $0xc4
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5e
-	BYTE $0xcc
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x01, AX
-	ADDQ $0x40, DI
-	ADDQ $0x40, DX
-	ADDQ $+1024, R9
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), SI
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x04
-	BYTE $0x37
-	ADDQ $0x40, DI
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x0c
-	BYTE $0x37
-	SUBQ $0x40, DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x14
-	BYTE $0x37
-	ADDQ $0x40, DI
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x1c
-	BYTE $0x37
-	SUBQ $0x40, DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	LEAQ (DI)(SI*4), DI
-	MOVQ c+56(FP), DX
-	MOVQ ldc+64(FP), BX
-	MOVQ rows+24(FP), SI
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x18
+	PREFETCHT0 768(BX)
+	PREFETCHT0 768(BX)(R12*1)
+	PREFETCHT0 768(BX)(R12*2)
+	PREFETCHT0 768(BX)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x19
+	PREFETCHT0 832(BX)
+	PREFETCHT0 832(BX)(R12*1)
+	PREFETCHT0 832(BX)(R12*2)
+	PREFETCHT0 832(BX)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x37
+	PREFETCHT0 896(BX)
+	PREFETCHT0 896(BX)(R12*1)
+	PREFETCHT0 896(BX)(R12*2)
+	PREFETCHT0 896(BX)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x32
+	PREFETCHT0 960(BX)
+	PREFETCHT0 960(BX)(R12*1)
+	PREFETCHT0 960(BX)(R12*2)
+	PREFETCHT0 960(BX)(R13*1)
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xd5
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xdd
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5e
+	BYTE       $0xc4
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5e
+	BYTE       $0xcc
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       $0x01, AX
+	ADDQ       2136(SP), DI
+	ADDQ       2136(SP), DX
+	ADDQ       2112(SP), R9
+	XCHGQ      R10, R8
+	MOVQ       c+56(FP), DI
+	MOVQ       ldc+64(FP), SI
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x04
+	BYTE       $0x37
+	ADDQ       $0x40, DI
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x0c
+	BYTE       $0x37
+	SUBQ       $0x40, DI
+	LEAQ       (DI)(SI*4), DI
+	LEAQ       (DI)(SI*4), DI
+	LEAQ       (DI)(SI*4), DI
+	LEAQ       (DI)(SI*4), DI
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x14
+	BYTE       $0x37
+	ADDQ       $0x40, DI
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x1c
+	BYTE       $0x37
+	SUBQ       $0x40, DI
+	LEAQ       (DI)(SI*4), DI
+	LEAQ       (DI)(SI*4), DI
+	LEAQ       (DI)(SI*4), DI
+	LEAQ       (DI)(SI*4), DI
+	MOVQ       c+56(FP), DX
+	MOVQ       ldc+64(FP), SI
+	MOVQ       rows+24(FP), DI
 
 coarseTiles_2_row:
 	VMOVDQU32 (DX), Z1
@@ -29697,10 +30362,10 @@ coarseTiles_2_row:
 	VPSUBD    Z1, Z2, Z2
 	VPSRAD    $0x04, Z2, Z2
 	VMOVDQU32 Z2, 64(DX)
-	ADDQ      BX, DX
-	DECQ      SI
+	ADDQ      SI, DX
+	DECQ      DI
 	JNZ       coarseTiles_2_row
-	ADDQ      $+128, CX
+	ADDQ      2120(SP), CX
 	ADDQ      $+128, c+56(FP)
 	DECQ      panels+40(FP)
 	JNZ       coarseTiles_2_panel

@@ -13,7 +13,7 @@ func TestLevels(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 9))
 		e := NewExecutor(1)
 		defer e.Close()
-		for _, k := range []int{3, 64, 100, 128, 2048} {
+		for _, k := range []int{3, 64, 100, 128, 256, 768, 2048} {
 			const n = 4*coarseColumns + 8 // of the longest rows more than one call takes
 			c := forms["int8"](NewS8Weights(anyBytes(r, n*k), n, k, positive(r, n))).coarsen(e, nil, plain)
 			for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 23, 24, 25, 32, 33, 43} {

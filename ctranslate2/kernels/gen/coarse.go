@@ -130,7 +130,7 @@ const (
 func (k fetchKind) fetch(panel, n reg.Register, mr int) levelFetch {
 	switch k {
 	case inQuarters:
-		return fetchQuarters(panel, n, 1)
+		return fetchQuarters(panel, n)
 	case inHalves:
 		return fetchHalf(gp("pf"), n)
 	}
@@ -151,10 +151,10 @@ func fetchInOrder(panel reg.Register, mr int) levelFetch {
 }
 
 // fetchQuarters fetches lines of the next panel, of each of its quarters by turns, as
-// stripesS8 reads columns. A quarter has some lines for each of n.
-func fetchQuarters(panel, n reg.Register, lines int) levelFetch {
+// stripesS8 reads columns. A quarter has n lines.
+func fetchQuarters(panel, n reg.Register) levelFetch {
 	next, quarter := GP64(), GP64()
-	IMUL3Q(operand.I32(64*lines), n, quarter)
+	IMUL3Q(operand.I32(64), n, quarter)
 	LEAQ(mem{Base: panel, Index: quarter, Scale: 4, Disp: panelSums}, next)
 	quarters := newStridedRows(next, quarter, 4)
 	return func(u int) {
