@@ -19,7 +19,8 @@ const leastQuadRows = 7
 
 // quadsS8 are products with columns as they are stored, four at a time, by rows.
 var quadsS8 = [...]func(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int){
-	1: quadsS8_1, quadsS8_2, quadsS8_3, quadsS8_4, quadsS8_5, quadsS8_6, quadsS8_7, quadsS8_8, quadsS8_9, quadsS8_10, quadsS8_11, quadsS8_12, quadsS8_13, quadsS8_14, quadsS8_15, quadsS8_16,
+	1: quadsS8_1, quadsS8_2, quadsS8_3, quadsS8_4, quadsS8_5, quadsS8_6, quadsS8_7, quadsS8_8,
+	quadsS8_9, quadsS8_10, quadsS8_11, quadsS8_12, quadsS8_13, quadsS8_14, quadsS8_15, quadsS8_16,
 }
 
 // blockedAVX512 multiplies the first rows, up to 16, by columns as they are

@@ -466,15 +466,15 @@ func coarseTiles(blocks int) {
 
 // levelTiles are products of tiles and levels.
 type levelTiles struct {
-	rows                    []reg.Register // of the blocks, the last one first
-	line                    reg.Register   // 64
-	present, ahead          reg.Register   // lines of low levels
-	bytes                   reg.Register   // of the levels that are multiplied
-	panel                   reg.GPVirtual  // levels whose low ones go to lines
-	fetched                 reg.GPVirtual  // what is fetched of the first quarter
-	quarter, quarter3       reg.GPVirtual  // bytes of one and of three
-	back, next, row, backBy mem            // moves, see newLevelTiles
-	low                     reg.VecVirtual
+	rows                     []reg.Register // of the blocks, the last one first
+	line                     reg.Register   // 64
+	present, ahead           reg.Register   // lines of low levels
+	bytes                    reg.Register   // of the levels that are multiplied
+	panel                    reg.GPVirtual  // levels whose low ones go to lines
+	fetched                  reg.GPVirtual  // what is fetched of the first quarter
+	quarter, quarter3        reg.GPVirtual  // bytes of one and of three
+	back, next, row, rowBack mem            // moves, see newLevelTiles
+	low                      reg.VecVirtual
 }
 
 // newLevelTiles starts with the first panel.
@@ -483,7 +483,7 @@ func newLevelTiles() *levelTiles {
 	t := &levelTiles{
 		line: reg.R11, present: reg.R8, ahead: reg.R10, bytes: reg.R9, panel: gp("panel"),
 		fetched: GP64(), quarter: gp("n"), quarter3: GP64(), low: constant(0x0f0f0f0f),
-		back: moves, next: at(moves, 8), row: at(moves, 16), backBy: at(moves, 24),
+		back: moves, next: at(moves, 8), row: at(moves, 16), rowBack: at(moves, 24),
 	}
 	MOVQ(operand.I32(64), t.line)
 	LEAQ(at(lines, 63), t.present)
@@ -496,7 +496,7 @@ func newLevelTiles() *levelTiles {
 	NEGQ(by)
 	ADDQ(imm(64), by)
 	MOVQ(t.quarter, t.row) // to the next quarter of a row
-	MOVQ(by, t.backBy)     // from the fourth to the first one, and on
+	MOVQ(by, t.rowBack)    // from the fourth to the first one, and on
 	SHLQ(imm(4), t.quarter)
 	LEAQ(mem{Base: t.quarter, Index: t.quarter, Scale: 2}, t.quarter3)
 	MOVQ(t.quarter3, by)
@@ -566,7 +566,7 @@ func (t *levelTiles) multiply(q, each int, others []func()) {
 	}
 	spaced(tiles, others, each, len(tiles)/2) // lines written late would be waited for
 	for _, row := range t.rows {
-		t.turn(row, q, t.row, t.backBy)
+		t.turn(row, q, t.row, t.rowBack)
 	}
 	t.turn(t.bytes, q, t.quarter, t.back)
 	XCHGQ(t.ahead, t.present)

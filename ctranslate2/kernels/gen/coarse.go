@@ -113,8 +113,8 @@ func coarseMerge() {
 // four that are read.
 type levelFetch func(u int)
 
-// Products with levels are of up to so many rows at a time: of the last of several such
-// blocks, which are as many each as can be, half of them.
+// Products with levels are of up to so many rows at a time, of several blocks of rows of
+// half as many at least.
 const mostLevelRows, leastHalvesRows = 12, 6
 
 // A fetchKind is how products with levels fetch them: see the functions of these names.
