@@ -23,7 +23,7 @@ DATA avx2TailMasks<>+60(SB)/4, $0x00000000
 GLOBL avx2TailMasks<>(SB), RODATA|NOPTR, $64
 
 // func avx2Dot1x8(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2Dot1x8(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   b+16(FP), CX
@@ -106,8 +106,7 @@ avx2Dot1x8_done:
 	VHADDPS      Y2, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        alpha+56(FP), X1
-	VBROADCASTSS X1, X1
+	VBROADCASTSS alpha+56(FP), X1
 	VMULPS       X1, X0, X1
 	VMOVUPS      X1, (AX)
 	VHADDPS      Y5, Y4, Y4
@@ -115,15 +114,14 @@ avx2Dot1x8_done:
 	VHADDPS      Y6, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPS       X0, X4, X4
-	MOVSS        alpha+56(FP), X0
-	VBROADCASTSS X0, X0
+	VBROADCASTSS alpha+56(FP), X0
 	VMULPS       X0, X4, X0
 	VMOVUPS      X0, 16(AX)
 	VZEROUPPER
 	RET
 
 // func avx2Dot1x4(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2Dot1x4(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   b+16(FP), CX
@@ -181,15 +179,14 @@ avx2Dot1x4_done:
 	VHADDPS      Y2, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        alpha+56(FP), X1
-	VBROADCASTSS X1, X1
+	VBROADCASTSS alpha+56(FP), X1
 	VMULPS       X1, X0, X1
 	VMOVUPS      X1, (AX)
 	VZEROUPPER
 	RET
 
 // func avx2Dot1x1(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2Dot1x1(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   b+16(FP), CX
@@ -226,15 +223,14 @@ avx2Dot1x1_done:
 	VHADDPS      Y0, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        alpha+56(FP), X1
-	VBROADCASTSS X1, X1
+	VBROADCASTSS alpha+56(FP), X1
 	VMULPS       X1, X0, X1
 	VMOVSS       X1, (AX)
 	VZEROUPPER
 	RET
 
 // func avx2Dot2x4(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2Dot2x4(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   b+16(FP), CX
@@ -315,8 +311,7 @@ avx2Dot2x4_done:
 	VHADDPS      Y2, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        alpha+56(FP), X1
-	VBROADCASTSS X1, X1
+	VBROADCASTSS alpha+56(FP), X1
 	VMULPS       X1, X0, X1
 	VMOVUPS      X1, (AX)
 	ADDQ         CX, AX
@@ -325,15 +320,14 @@ avx2Dot2x4_done:
 	VHADDPS      Y6, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPS       X0, X4, X4
-	MOVSS        alpha+56(FP), X0
-	VBROADCASTSS X0, X0
+	VBROADCASTSS alpha+56(FP), X0
 	VMULPS       X0, X4, X0
 	VMOVUPS      X0, (AX)
 	VZEROUPPER
 	RET
 
 // func avx2Dot3x4(a *float32, lda int, b *float32, ldb int, k int, c *float32, ldc int, alpha float32, pf uintptr)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2Dot3x4(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   b+16(FP), CX
@@ -431,8 +425,7 @@ avx2Dot3x4_done:
 	VHADDPS      Y2, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        alpha+56(FP), X1
-	VBROADCASTSS X1, X1
+	VBROADCASTSS alpha+56(FP), X1
 	VMULPS       X1, X0, X1
 	VMOVUPS      X1, (AX)
 	ADDQ         CX, AX
@@ -441,8 +434,7 @@ avx2Dot3x4_done:
 	VHADDPS      Y6, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPS       X0, X4, X4
-	MOVSS        alpha+56(FP), X0
-	VBROADCASTSS X0, X0
+	VBROADCASTSS alpha+56(FP), X0
 	VMULPS       X0, X4, X0
 	VMOVUPS      X0, (AX)
 	ADDQ         CX, AX
@@ -451,8 +443,7 @@ avx2Dot3x4_done:
 	VHADDPS      Y10, Y8, Y8
 	VEXTRACTF128 $0x01, Y8, X0
 	VADDPS       X0, X8, X8
-	MOVSS        alpha+56(FP), X0
-	VBROADCASTSS X0, X0
+	VBROADCASTSS alpha+56(FP), X0
 	VMULPS       X0, X8, X0
 	VMOVUPS      X0, (AX)
 	VZEROUPPER
@@ -770,15 +761,14 @@ avx2NN2_end:
 	RET
 
 // func avx2DotAt1(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2DotAt1(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         base+24(FP), CX
 	MOVQ         off+32(FP), DX
 	MOVQ         count+40(FP), BX
 	MOVQ         ahead+56(FP), SI
-	MOVSS        alpha+48(FP), X0
-	VBROADCASTSS X0, X0
+	VBROADCASTSS alpha+48(FP), X0
 
 avx2DotAt1_rows:
 	MOVLQSX (DX), DI
@@ -826,15 +816,14 @@ avx2DotAt1_done:
 	RET
 
 // func avx2DotAt4(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2DotAt4(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         base+24(FP), CX
 	MOVQ         off+32(FP), DX
 	MOVQ         count+40(FP), BX
 	MOVQ         ahead+56(FP), SI
-	MOVSS        alpha+48(FP), X0
-	VBROADCASTSS X0, X0
+	VBROADCASTSS alpha+48(FP), X0
 
 avx2DotAt4_rows:
 	MOVLQSX (DX), DI
@@ -1042,7 +1031,7 @@ avx2WeightedAt_end:
 	RET
 
 // func avx2Moments(x *float32, n int) (sum float64, squares float64)
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3
 TEXT ·avx2Moments(SB), NOSPLIT, $0-32
 	MOVQ   x+0(FP), AX
 	MOVQ   n+8(FP), CX
@@ -1091,23 +1080,21 @@ avx2Moments_done:
 	VEXTRACTF128 $0x01, Y2, X1
 	VADDPD       X1, X2, X2
 	VHADDPD      X2, X2, X2
-	MOVSD        X0, sum+16(FP)
-	MOVSD        X2, squares+24(FP)
+	VMOVSD       X0, sum+16(FP)
+	VMOVSD       X2, squares+24(FP)
 	VZEROUPPER
 	RET
 
 // func avx2Normalize(dst *float32, x *float32, n int, mean float32, r float32, gamma *float32, beta *float32)
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, FMA3
 TEXT ·avx2Normalize(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
 	MOVQ         gamma+32(FP), BX
 	MOVQ         beta+40(FP), SI
-	MOVSS        mean+24(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        r+28(FP), X1
-	VBROADCASTSS X1, Y1
+	VBROADCASTSS mean+24(FP), Y0
+	VBROADCASTSS r+28(FP), Y1
 	MOVQ         DX, DI
 	SHRQ         $0x03, DI
 	JZ           avx2Normalize_tail
@@ -1146,14 +1133,13 @@ avx2Normalize_done:
 	RET
 
 // func avx2ScaleBy(dst *float32, x *float32, n int, r float32, gamma *float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX
 TEXT ·avx2ScaleBy(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
 	MOVQ         gamma+32(FP), BX
-	MOVSS        r+24(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS r+24(FP), Y0
 	MOVQ         DX, SI
 	SHRQ         $0x03, SI
 	JZ           avx2ScaleBy_tail
@@ -1187,7 +1173,7 @@ avx2ScaleBy_done:
 	RET
 
 // func avx2Max(x *float32, n int) float32
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·avx2Max(SB), NOSPLIT, $0-20
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -1225,17 +1211,16 @@ avx2Max_done:
 	VMAXPS       X1, X0, X0
 	VPERMILPS    $0xb1, X0, X1
 	VMAXPS       X1, X0, X0
-	MOVSS        X0, ret+16(FP)
+	VMOVSS       X0, ret+16(FP)
 	VZEROUPPER
 	RET
 
 // func avx2Above(x *float32, n int, threshold float32) int
-// Requires: AVX, AVX2, SSE
+// Requires: AVX
 TEXT ·avx2Above(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
-	MOVSS        threshold+16(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS threshold+16(FP), Y0
 	XORQ         DX, DX
 	MOVQ         CX, SI
 	MOVQ         CX, DI
@@ -1392,12 +1377,11 @@ DATA avx2Exp<>+444(SB)/4, $0x0000007f
 GLOBL avx2Exp<>(SB), RODATA|NOPTR, $448
 
 // func avx2ExpStore(x *float32, n int, top float32) float64
-// Requires: AVX, AVX2, FMA3, SSE, SSE2
+// Requires: AVX, AVX2, FMA3
 TEXT ·avx2ExpStore(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
-	MOVSS        top+16(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS top+16(FP), Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	MOVQ         CX, DX
@@ -1490,17 +1474,16 @@ avx2ExpStore_done:
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPD       X0, X1, X1
 	VHADDPD      X1, X1, X1
-	MOVSD        X1, ret+24(FP)
+	VMOVSD       X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func avx2ExpSum(x *float32, n int, top float32) float64
-// Requires: AVX, AVX2, FMA3, SSE, SSE2
+// Requires: AVX, AVX2, FMA3
 TEXT ·avx2ExpSum(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
-	MOVSS        top+16(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS top+16(FP), Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	MOVQ         CX, DX
@@ -1591,19 +1574,17 @@ avx2ExpSum_done:
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPD       X0, X1, X1
 	VHADDPD      X1, X1, X1
-	MOVSD        X1, ret+24(FP)
+	VMOVSD       X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func avx2Gate(x *float32, n int, c1 float32, c3 float32)
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·avx2Gate(SB), NOSPLIT, $0-24
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
-	MOVSS        c1+16(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        c3+20(FP), X1
-	VBROADCASTSS X1, Y1
+	VBROADCASTSS c1+16(FP), Y0
+	VBROADCASTSS c3+20(FP), Y1
 	MOVQ         CX, DX
 	SHRQ         $0x03, DX
 	JZ           avx2Gate_tail
@@ -1940,13 +1921,12 @@ avx2Mul_done:
 	RET
 
 // func avx2Scale(dst *float32, x *float32, n int, s float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX
 TEXT ·avx2Scale(SB), NOSPLIT, $0-28
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
-	MOVSS        s+24(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS s+24(FP), Y0
 	MOVQ         DX, BX
 	SHRQ         $0x03, BX
 	JZ           avx2Scale_tail
@@ -1975,7 +1955,7 @@ avx2Scale_done:
 	RET
 
 // func avx2DequantizeS8(dst *float32, src *int8, n int, inverse float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·avx2DequantizeS8(SB), NOSPLIT, $0-28
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -1984,8 +1964,7 @@ TEXT ·avx2DequantizeS8(SB), NOSPLIT, $0-28
 	JZ   avx2DequantizeS8_done
 
 avx2DequantizeS8_loop:
-	MOVSS        inverse+24(FP), X0
-	VBROADCASTSS X0, Y1
+	VBROADCASTSS inverse+24(FP), Y1
 	VPMOVSXBD    (CX), Y0
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y1, Y0, Y0
@@ -2000,7 +1979,7 @@ avx2DequantizeS8_done:
 	RET
 
 // func avx2DequantizeS16(dst *float32, src *int16, n int, inverse float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·avx2DequantizeS16(SB), NOSPLIT, $0-28
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -2009,8 +1988,7 @@ TEXT ·avx2DequantizeS16(SB), NOSPLIT, $0-28
 	JZ   avx2DequantizeS16_done
 
 avx2DequantizeS16_loop:
-	MOVSS        inverse+24(FP), X0
-	VBROADCASTSS X0, Y1
+	VBROADCASTSS inverse+24(FP), Y1
 	VPMOVSXWD    (CX), Y0
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y1, Y0, Y0

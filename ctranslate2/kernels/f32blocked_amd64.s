@@ -173,12 +173,11 @@ tileF32_loop:
 	RET
 
 // func reduceF32(dst *float32, acc *float32, alpha float32)
-// Requires: AVX, AVX2, AVX512F, AVX512VL, SSE
+// Requires: AVX, AVX512F, AVX512VL
 TEXT ·reduceF32(SB), NOSPLIT, $0-20
 	MOVQ          dst+0(FP), AX
 	MOVQ          acc+8(FP), CX
-	MOVSS         alpha+16(FP), X0
-	VBROADCASTSS  X0, X0
+	VBROADCASTSS  alpha+16(FP), X0
 	VMOVUPS       (CX), Z1
 	VMOVUPS       64(CX), Z2
 	VMOVUPS       128(CX), Z3

@@ -30516,7 +30516,7 @@ tilePeak_loop:
 	RET
 
 // func absMaxF32(x *float32, n int) float32
-// Requires: AVX, AVX512BW, AVX512F, BMI2, SSE
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·absMaxF32(SB), NOSPLIT, $0-20
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -30554,7 +30554,7 @@ absMaxF32_done:
 	VMAXPS        X0, X1, X1
 	VPSHUFD       $0x55, X1, X0
 	VMAXPS        X0, X1, X1
-	MOVSS         X1, ret+16(FP)
+	VMOVSS        X1, ret+16(FP)
 	VZEROUPPER
 	RET
 
@@ -33070,7 +33070,7 @@ weightedAtF32_end:
 	RET
 
 // func sumsF32(x *float32, n int, shift float32) (sum float32, squares float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·sumsF32(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -33118,8 +33118,8 @@ sumsF32_done:
 	VADDPS        X2, X1, X1
 	VPSHUFD       $0x55, X1, X2
 	VADDPS        X2, X1, X1
-	MOVSS         X0, sum+24(FP)
-	MOVSS         X1, squares+28(FP)
+	VMOVSS        X0, sum+24(FP)
+	VMOVSS        X1, squares+28(FP)
 	VZEROUPPER
 	RET
 
@@ -33171,7 +33171,7 @@ normalizeF32_done:
 	RET
 
 // func maxF32(x *float32, n int) float32
-// Requires: AVX, AVX512BW, AVX512F, BMI2, SSE
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·maxF32(SB), NOSPLIT, $0-20
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -33207,7 +33207,7 @@ maxF32_done:
 	VMAXPS        X1, X0, X0
 	VPSHUFD       $0x55, X0, X1
 	VMAXPS        X1, X0, X0
-	MOVSS         X0, ret+16(FP)
+	VMOVSS        X0, ret+16(FP)
 	VZEROUPPER
 	RET
 
@@ -33257,7 +33257,7 @@ aboveF32_none:
 	RET
 
 // func sumExpF32(x *float32, n int, top float32) float32
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·sumExpF32(SB), NOSPLIT, $0-28
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -33350,12 +33350,12 @@ sumExpF32_done:
 	VADDPS        X0, X1, X1
 	VPSHUFD       $0x55, X1, X0
 	VADDPS        X0, X1, X1
-	MOVSS         X1, ret+24(FP)
+	VMOVSS        X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func expF32(x *float32, n int, top float32) float32
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·expF32(SB), NOSPLIT, $0-28
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -33450,7 +33450,7 @@ expF32_done:
 	VADDPS        X0, X1, X1
 	VPSHUFD       $0x55, X1, X0
 	VADDPS        X0, X1, X1
-	MOVSS         X1, ret+24(FP)
+	VMOVSS        X1, ret+24(FP)
 	VZEROUPPER
 	RET
 

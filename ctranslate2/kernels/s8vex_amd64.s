@@ -3641,23 +3641,18 @@ vnniSparseS8_fetched:
 	RET
 
 // func avx2CoarseBounds(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32) int
-// Requires: AVX, AVX2, FMA3, POPCNT, SSE
+// Requires: AVX, AVX2, FMA3, POPCNT
 TEXT ·avx2CoarseBounds(SB), NOSPLIT, $0-80
 	MOVQ         upper+0(FP), AX
 	MOVQ         dot+8(FP), CX
 	MOVQ         n+16(FP), DX
 	MOVQ         factor+24(FP), BX
 	MOVQ         radius+32(FP), SI
-	MOVSS        shift+48(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        reach+52(FP), X1
-	VBROADCASTSS X1, Y1
-	MOVSS        unit+56(FP), X2
-	VBROADCASTSS X2, Y2
-	MOVSS        slack+60(FP), X2
-	VBROADCASTSS X2, Y2
-	MOVSS        floor+64(FP), X2
-	VBROADCASTSS X2, Y2
+	VBROADCASTSS shift+48(FP), Y0
+	VBROADCASTSS reach+52(FP), Y1
+	VBROADCASTSS unit+56(FP), Y2
+	VBROADCASTSS slack+60(FP), Y2
+	VBROADCASTSS floor+64(FP), Y2
 	MOVL         $0x7fffffff, DI
 	VMOVD        DI, X3
 	VPBROADCASTD X3, Y3
@@ -3712,7 +3707,7 @@ avx2CoarseBounds_done:
 	RET
 
 // func avx2CoarseBoundsBias(upper *float32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32) int
-// Requires: AVX, AVX2, FMA3, POPCNT, SSE
+// Requires: AVX, AVX2, FMA3, POPCNT
 TEXT ·avx2CoarseBoundsBias(SB), NOSPLIT, $0-80
 	MOVQ         upper+0(FP), AX
 	MOVQ         dot+8(FP), CX
@@ -3720,16 +3715,11 @@ TEXT ·avx2CoarseBoundsBias(SB), NOSPLIT, $0-80
 	MOVQ         factor+24(FP), BX
 	MOVQ         radius+32(FP), SI
 	MOVQ         bias+40(FP), DI
-	MOVSS        shift+48(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        reach+52(FP), X1
-	VBROADCASTSS X1, Y1
-	MOVSS        unit+56(FP), X2
-	VBROADCASTSS X2, Y2
-	MOVSS        slack+60(FP), X3
-	VBROADCASTSS X3, Y3
-	MOVSS        floor+64(FP), X4
-	VBROADCASTSS X4, Y4
+	VBROADCASTSS shift+48(FP), Y0
+	VBROADCASTSS reach+52(FP), Y1
+	VBROADCASTSS unit+56(FP), Y2
+	VBROADCASTSS slack+60(FP), Y3
+	VBROADCASTSS floor+64(FP), Y4
 	MOVL         $0x7fffffff, R8
 	VMOVD        R8, X5
 	VPBROADCASTD X5, Y5
@@ -3793,7 +3783,7 @@ avx2CoarseBoundsBias_done:
 	RET
 
 // func avx2AbsMax(x *float32, n int) float32
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·avx2AbsMax(SB), NOSPLIT, $0-20
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -3830,18 +3820,17 @@ avx2AbsMax_done:
 	VMAXPS       X0, X1, X1
 	VPSHUFD      $0x55, X1, X0
 	VMAXPS       X0, X1, X1
-	MOVSS        X1, ret+16(FP)
+	VMOVSS       X1, ret+16(FP)
 	VZEROUPPER
 	RET
 
 // func avx2QuantizeU8(dst *uint8, x *float32, blocks int, scale float32)
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·avx2QuantizeU8(SB), NOSPLIT, $0-28
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         blocks+16(FP), DX
-	MOVSS        scale+24(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS scale+24(FP), Y0
 	MOVL         $0x43000000, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
@@ -3868,13 +3857,12 @@ avx2QuantizeU8_done:
 	RET
 
 // func avx2QuantizeU8Truncate(dst *uint8, x *float32, blocks int, scale float32)
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·avx2QuantizeU8Truncate(SB), NOSPLIT, $0-28
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         blocks+16(FP), DX
-	MOVSS        scale+24(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS scale+24(FP), Y0
 	MOVL         $0x43000000, BX
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
@@ -3901,16 +3889,14 @@ avx2QuantizeU8Truncate_done:
 	RET
 
 // func avx2DequantS32(dst *float32, c *int32, n int, inverse float32, floor float32, scale *float32, bias *float32, residual *float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX
 TEXT ·avx2DequantS32(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         c+8(FP), CX
 	MOVQ         n+16(FP), DX
 	MOVQ         scale+32(FP), BX
-	MOVSS        inverse+24(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        floor+28(FP), X1
-	VBROADCASTSS X1, Y1
+	VBROADCASTSS inverse+24(FP), Y0
+	VBROADCASTSS floor+28(FP), Y1
 	MOVQ         DX, SI
 	SHRQ         $0x03, SI
 	JZ           avx2DequantS32_tail
@@ -3948,16 +3934,14 @@ avx2DequantS32_done:
 	RET
 
 // func avx2DequantS32Bias(dst *float32, c *int32, n int, inverse float32, floor float32, scale *float32, bias *float32, residual *float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX
 TEXT ·avx2DequantS32Bias(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         c+8(FP), CX
 	MOVQ         n+16(FP), DX
 	MOVQ         scale+32(FP), BX
-	MOVSS        inverse+24(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        floor+28(FP), X1
-	VBROADCASTSS X1, Y1
+	VBROADCASTSS inverse+24(FP), Y0
+	VBROADCASTSS floor+28(FP), Y1
 	MOVQ         bias+40(FP), SI
 	MOVQ         DX, DI
 	SHRQ         $0x03, DI
@@ -4001,16 +3985,14 @@ avx2DequantS32Bias_done:
 	RET
 
 // func avx2DequantS32Residual(dst *float32, c *int32, n int, inverse float32, floor float32, scale *float32, bias *float32, residual *float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX
 TEXT ·avx2DequantS32Residual(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         c+8(FP), CX
 	MOVQ         n+16(FP), DX
 	MOVQ         scale+32(FP), BX
-	MOVSS        inverse+24(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        floor+28(FP), X1
-	VBROADCASTSS X1, Y1
+	VBROADCASTSS inverse+24(FP), Y0
+	VBROADCASTSS floor+28(FP), Y1
 	MOVQ         residual+48(FP), SI
 	MOVQ         DX, DI
 	SHRQ         $0x03, DI
@@ -4054,16 +4036,14 @@ avx2DequantS32Residual_done:
 	RET
 
 // func avx2DequantS32BiasResidual(dst *float32, c *int32, n int, inverse float32, floor float32, scale *float32, bias *float32, residual *float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX
 TEXT ·avx2DequantS32BiasResidual(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         c+8(FP), CX
 	MOVQ         n+16(FP), DX
 	MOVQ         scale+32(FP), BX
-	MOVSS        inverse+24(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        floor+28(FP), X1
-	VBROADCASTSS X1, Y1
+	VBROADCASTSS inverse+24(FP), Y0
+	VBROADCASTSS floor+28(FP), Y1
 	MOVQ         bias+40(FP), SI
 	MOVQ         residual+48(FP), DI
 	MOVQ         DX, R8

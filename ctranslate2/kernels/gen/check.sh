@@ -11,3 +11,8 @@ go generate doc.go
 for file in *.s *stubs*.go; do
   cmp "$file" "$kernels/$file"
 done
+# Instructions of SSE take hundreds of cycles where the upper half of a register is not zero.
+if grep -nE '^[[:space:]]+[A-UW-Z][A-Z0-9]*[[:space:]].*\bX[0-9]+' ./*_amd64.s; then
+  echo "these instructions of SSE should be AVX's" >&2
+  exit 1
+fi

@@ -7,6 +7,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/sematech/sema/ctranslate2/kernels/gen/args"
 )
 
 // ntTiles are rows × columns of products of two row-major matrices.
@@ -281,8 +283,8 @@ func norms() {
 	}, func() { ADDQ(imm(64), x) })
 	addLanesPS(acc[0])
 	addLanesPS(acc[1])
-	Store(acc[0].AsX(), Return("sum"))
-	Store(acc[1].AsX(), Return("squares"))
+	args.Return(acc[0], Return("sum"))
+	args.Return(acc[1], Return("squares"))
 	VZEROUPPER()
 	RET()
 
@@ -326,7 +328,7 @@ func scans() {
 		VMAXPS(top, v, top)
 	}, func() { ADDQ(imm(64), x) })
 	maxLanes(top)
-	Store(top.AsX(), ReturnIndex(0))
+	args.Return(top, ReturnIndex(0))
 	VZEROUPPER()
 	RET()
 
@@ -432,7 +434,7 @@ func exponentials() {
 			}
 		}, func() { ADDQ(imm(64), x) })
 		addLanesPS(sum)
-		Store(sum.AsX(), ReturnIndex(0))
+		args.Return(sum, ReturnIndex(0))
 		VZEROUPPER()
 		RET()
 	}

@@ -5,6 +5,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/sematech/sema/ctranslate2/kernels/gen/args"
 )
 
 func main() {
@@ -90,13 +92,7 @@ func at(m mem, bytes int) mem { m.Disp += bytes; return m }
 func gp(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVirtual) }
 
 // param returns the address of a parameter.
-func param(name string) mem {
-	b, err := Param(name).Resolve()
-	if err != nil {
-		panic(err)
-	}
-	return b.Addr
-}
+func param(name string) mem { return args.Param(name) }
 
 // rows addresses rows of a matrix: bases at rows 0, 3, 6, … and one stride.
 type rows struct {

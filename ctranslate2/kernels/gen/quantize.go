@@ -4,6 +4,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/sematech/sema/ctranslate2/kernels/gen/args"
 )
 
 // quantize generates the two passes over a row of activations.
@@ -18,7 +20,7 @@ func quantize() {
 		VMAXPS(top, v, top)
 	}, func() { ADDQ(imm(64), x) })
 	maxLanes(top)
-	Store(top.AsX(), ReturnIndex(0))
+	args.Return(top, ReturnIndex(0))
 	VZEROUPPER()
 	RET()
 

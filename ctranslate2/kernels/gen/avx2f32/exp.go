@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/sematech/sema/ctranslate2/kernels/gen/args"
 )
 
 // expTable holds the constants of exp, each eight times.
@@ -101,7 +103,7 @@ func expSum() {
 		}, func() { spread(32, x) })
 		VADDPD(acc[1], acc[0], acc[0])
 		foldPD(acc[0])
-		Store(acc[0].AsX(), ReturnIndex(0))
+		args.Return(acc[0], ReturnIndex(0))
 		end()
 	}
 }

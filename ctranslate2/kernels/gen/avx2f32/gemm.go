@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/sematech/sema/ctranslate2/kernels/gen/args"
 )
 
 // dotTiles are rows × columns of products of two row-major matrices.
@@ -100,8 +102,7 @@ func storeDots(acc []reg.VecVirtual, mr, nr int) {
 			group := row[j:min(j+4, nr)]
 			fold(group)
 			alpha := XMM()
-			Load(Param("alpha"), alpha)
-			VBROADCASTSS(alpha, alpha)
+			VBROADCASTSS(args.Param("alpha"), alpha)
 			VMULPS(alpha, group[0].AsX(), alpha)
 			if len(group) == 4 {
 				VMOVUPS(alpha, mem{Base: c, Disp: 4 * j})
@@ -220,8 +221,7 @@ func dotAt(rows int) {
 	name := fmt.Sprintf("avx2DotAt%d", rows)
 	text(name, "func(dst *float32, q *float32, n int, base *float32, off *int32, count int, alpha float32, ahead int)")
 	dst, base, off, count, ahead, alpha := gp("dst"), gp("base"), gp("off"), gp("count"), gp("ahead"), XMM()
-	Load(Param("alpha"), alpha)
-	VBROADCASTSS(alpha, alpha)
+	VBROADCASTSS(args.Param("alpha"), alpha)
 	Label(name + "_rows")
 	ps := make([]reg.GPVirtual, rows)
 	for i := range ps {

@@ -5,6 +5,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/sematech/sema/ctranslate2/kernels/gen/args"
 )
 
 func main() {
@@ -130,9 +132,8 @@ func storePS(v reg.VecVirtual, m mem, mask *reg.VecVirtual) {
 
 // broadcast spreads a float parameter over a vector.
 func broadcast(name string) reg.VecVirtual {
-	x, y := XMM(), YMM()
-	Load(Param(name), x)
-	VBROADCASTSS(x, y)
+	y := YMM()
+	VBROADCASTSS(args.Param(name), y)
 	return y
 }
 

@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/sematech/sema/ctranslate2/kernels/gen/args"
 )
 
 // constant spreads a float over a vector.
@@ -54,8 +56,8 @@ func moments() {
 	VADDPD(acc[3], acc[2], acc[2])
 	foldPD(acc[0])
 	foldPD(acc[2])
-	Store(acc[0].AsX(), Return("sum"))
-	Store(acc[2].AsX(), Return("squares"))
+	args.Return(acc[0], Return("sum"))
+	args.Return(acc[2], Return("squares"))
 	end()
 }
 
@@ -107,7 +109,7 @@ func maximum() {
 	VMAXPS(half, top.AsX(), top.AsX())
 	VPERMILPS(imm(0xb1), top.AsX(), half)
 	VMAXPS(half, top.AsX(), top.AsX())
-	Store(top.AsX(), ReturnIndex(0))
+	args.Return(top, ReturnIndex(0))
 	end()
 }
 

@@ -7,6 +7,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/sematech/sema/ctranslate2/kernels/gen/args"
 )
 
 // A tile has height rows of activations by width rows of weights.
@@ -116,8 +118,7 @@ func reduce() {
 	Pragma("noescape")
 	dst, acc := gp("dst"), gp("acc")
 	alpha := XMM()
-	Load(Param("alpha"), alpha)
-	VBROADCASTSS(alpha, alpha)
+	VBROADCASTSS(args.Param("alpha"), alpha)
 	var v [8]reg.VecVirtual
 	for i := range v {
 		v[i] = ZMM()

@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/sematech/sema/ctranslate2/kernels/gen/args"
 )
 
 // Group is how many inputs sparse products take at a time.
@@ -14,14 +16,11 @@ const Group = 8
 // Weights returns where the weights of a group of inputs lie, which begins at list, behind
 // the parameter w.
 func Weights(list reg.GPVirtual) (weights [Group]reg.GPVirtual) {
-	w, err := Param("w").Resolve()
-	if err != nil {
-		panic(err)
-	}
+	w := args.Param("w")
 	for j := range weights {
 		weights[j] = GP64()
 		MOVLQSX(operand.Mem{Base: list, Disp: 4 * j}, weights[j])
-		ADDQ(w.Addr, weights[j])
+		ADDQ(w, weights[j])
 	}
 	return weights
 }

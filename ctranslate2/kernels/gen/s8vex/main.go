@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/sematech/sema/ctranslate2/kernels/gen/args"
 )
 
 func main() {
@@ -103,10 +105,4 @@ func (r rows) row(i, bytes int) mem {
 }
 
 // param returns the address of a parameter.
-func param(name string) mem {
-	b, err := Param(name).Resolve()
-	if err != nil {
-		panic(err)
-	}
-	return b.Addr
-}
+func param(name string) mem { return args.Param(name) }

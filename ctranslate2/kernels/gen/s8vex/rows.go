@@ -4,6 +4,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/sematech/sema/ctranslate2/kernels/gen/args"
 )
 
 // masks is eight dwords of ones and eight of zeros: read from 8-n on it is a
@@ -57,9 +59,8 @@ func loadPS(m mem, mask *reg.VecVirtual) reg.VecVirtual {
 
 // broadcast spreads a float parameter over a vector.
 func broadcast(name string) reg.VecVirtual {
-	x, v := XMM(), YMM()
-	Load(Param(name), x)
-	VBROADCASTSS(x, v)
+	v := YMM()
+	VBROADCASTSS(args.Param(name), v)
 	return v
 }
 
@@ -90,7 +91,7 @@ func absMax() {
 		VMAXPS(top, v, top)
 	}, func() { spread(32, x) })
 	maxLanes(top)
-	Store(top.AsX(), ReturnIndex(0))
+	args.Return(top, ReturnIndex(0))
 	end()
 }
 
