@@ -4,6 +4,8 @@ package kernels
 var avxVNNIS8 = s8Kernels{
 	quantizeRow:   quantizeRowAVX2,
 	products:      productsAVXVNNI,
+	prepare:       prepareAVXVNNI,
+	blocked:       blockedAVXVNNI,
 	dequantizeRow: dequantizeRowAVX2,
 	rowSums:       rowSumsAVX2,
 	coarse:        &avxVNNICoarse,

@@ -1558,6 +1558,3249 @@ avx2PanelWords_loop:
 	VZEROUPPER
 	RET
 
+// func vnniPackLanes(dst *uint8, step int, a *uint8, lda int, n int)
+// Requires: AVX, AVX2
+TEXT ·vnniPackLanes(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ step+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ lda+24(FP), BX
+	LEAQ (DX)(BX*2), SI
+	ADDQ BX, SI
+	LEAQ (SI)(BX*2), DI
+	ADDQ BX, DI
+	MOVQ n+32(FP), R8
+
+vnniPackLanes_loop:
+	VMOVDQU     (DX), Y0
+	VMOVDQU     (DX)(BX*1), Y1
+	VMOVDQU     (DX)(BX*2), Y2
+	VMOVDQU     (SI), Y3
+	VMOVDQU     (SI)(BX*1), Y4
+	VMOVDQU     (SI)(BX*2), Y5
+	VMOVDQU     (DI), Y6
+	VMOVDQU     (DI)(BX*1), Y7
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y10
+	VPUNPCKHDQ  Y3, Y2, Y11
+	VPUNPCKLDQ  Y5, Y4, Y12
+	VPUNPCKHDQ  Y5, Y4, Y13
+	VPUNPCKLDQ  Y7, Y6, Y14
+	VPUNPCKHDQ  Y7, Y6, Y15
+	VPUNPCKLQDQ Y10, Y8, Y0
+	VPUNPCKHQDQ Y10, Y8, Y1
+	VPUNPCKLQDQ Y11, Y9, Y2
+	VPUNPCKHQDQ Y11, Y9, Y3
+	VPUNPCKLQDQ Y14, Y12, Y4
+	VPUNPCKHQDQ Y14, Y12, Y5
+	VPUNPCKLQDQ Y15, Y13, Y6
+	VPUNPCKHQDQ Y15, Y13, Y7
+	VPERM2I128  $0x20, Y4, Y0, Y8
+	VPERM2I128  $0x31, Y4, Y0, Y12
+	VPERM2I128  $0x20, Y5, Y1, Y9
+	VPERM2I128  $0x31, Y5, Y1, Y13
+	VPERM2I128  $0x20, Y6, Y2, Y10
+	VPERM2I128  $0x31, Y6, Y2, Y14
+	VPERM2I128  $0x20, Y7, Y3, Y11
+	VPERM2I128  $0x31, Y7, Y3, Y15
+	VMOVDQU     Y8, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y9, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y10, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y11, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y12, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y13, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y14, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y15, (AX)
+	ADDQ        CX, AX
+	ADDQ        $+32, DX
+	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	DECQ        R8
+	JNZ         vnniPackLanes_loop
+	VZEROUPPER
+	RET
+
+// func vnniLanes_2x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniLanes_2x4(SB), NOSPLIT, $0-56
+	MOVQ    x+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    ldw+16(FP), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    n+24(FP), SI
+	MOVQ    sums+32(FP), DI
+	MOVQ    pf+48(FP), R8
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	CMPQ    from+40(FP), $0x00
+	JEQ     vnniLanes_2x4_loop
+	VMOVDQU (DI), Y0
+	VMOVDQU 32(DI), Y1
+	VMOVDQU 64(DI), Y2
+	VMOVDQU 96(DI), Y3
+	VMOVDQU 128(DI), Y4
+	VMOVDQU 160(DI), Y5
+	VMOVDQU 192(DI), Y6
+	VMOVDQU 224(DI), Y7
+
+vnniLanes_2x4_loop:
+	VMOVDQU      (AX), Y8
+	VMOVDQU      32(AX), Y9
+	VPBROADCASTD (CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD (CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD (CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD (BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	PREFETCHT0   256(CX)
+	PREFETCHT1   (R8)
+	VMOVDQU      64(AX), Y8
+	VMOVDQU      96(AX), Y9
+	VPBROADCASTD 4(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 4(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 4(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 4(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	PREFETCHT0   256(CX)(DX*1)
+	PREFETCHT1   64(R8)
+	VMOVDQU      128(AX), Y8
+	VMOVDQU      160(AX), Y9
+	VPBROADCASTD 8(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 8(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 8(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 8(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	PREFETCHT0   256(CX)(DX*2)
+	PREFETCHT1   128(R8)
+	VMOVDQU      192(AX), Y8
+	VMOVDQU      224(AX), Y9
+	VPBROADCASTD 12(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 12(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 12(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 12(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	PREFETCHT0   256(BX)
+	PREFETCHT1   192(R8)
+	VMOVDQU      256(AX), Y8
+	VMOVDQU      288(AX), Y9
+	VPBROADCASTD 16(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 16(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 16(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 16(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      320(AX), Y8
+	VMOVDQU      352(AX), Y9
+	VPBROADCASTD 20(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 20(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 20(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 20(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      384(AX), Y8
+	VMOVDQU      416(AX), Y9
+	VPBROADCASTD 24(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 24(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 24(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 24(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      448(AX), Y8
+	VMOVDQU      480(AX), Y9
+	VPBROADCASTD 28(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 28(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 28(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 28(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      512(AX), Y8
+	VMOVDQU      544(AX), Y9
+	VPBROADCASTD 32(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 32(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 32(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 32(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      576(AX), Y8
+	VMOVDQU      608(AX), Y9
+	VPBROADCASTD 36(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 36(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 36(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 36(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      640(AX), Y8
+	VMOVDQU      672(AX), Y9
+	VPBROADCASTD 40(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 40(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 40(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 40(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      704(AX), Y8
+	VMOVDQU      736(AX), Y9
+	VPBROADCASTD 44(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 44(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 44(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 44(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      768(AX), Y8
+	VMOVDQU      800(AX), Y9
+	VPBROADCASTD 48(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 48(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 48(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 48(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      832(AX), Y8
+	VMOVDQU      864(AX), Y9
+	VPBROADCASTD 52(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 52(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 52(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 52(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      896(AX), Y8
+	VMOVDQU      928(AX), Y9
+	VPBROADCASTD 56(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 56(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 56(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 56(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	VMOVDQU      960(AX), Y8
+	VMOVDQU      992(AX), Y9
+	VPBROADCASTD 60(CX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xc2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xca
+	VPBROADCASTD 60(CX)(DX*1), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xd2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xda
+	VPBROADCASTD 60(CX)(DX*2), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xe2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xea
+	VPBROADCASTD 60(BX), Y10
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xf2
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xfa
+	ADDQ         $+1024, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, BX
+	ADDQ         $+256, R8
+	DECQ         SI
+	JNZ          vnniLanes_2x4_loop
+	VMOVDQU      Y0, (DI)
+	VMOVDQU      Y1, 32(DI)
+	VMOVDQU      Y2, 64(DI)
+	VMOVDQU      Y3, 96(DI)
+	VMOVDQU      Y4, 128(DI)
+	VMOVDQU      Y5, 160(DI)
+	VMOVDQU      Y6, 192(DI)
+	VMOVDQU      Y7, 224(DI)
+	VZEROUPPER
+	RET
+
+// func vnniLanes_2x6(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniLanes_2x6(SB), NOSPLIT, $0-56
+	MOVQ    x+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    ldw+16(FP), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    n+24(FP), SI
+	MOVQ    sums+32(FP), DI
+	MOVQ    pf+48(FP), R8
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	VPXOR   Y8, Y8, Y8
+	VPXOR   Y9, Y9, Y9
+	VPXOR   Y10, Y10, Y10
+	VPXOR   Y11, Y11, Y11
+	CMPQ    from+40(FP), $0x00
+	JEQ     vnniLanes_2x6_loop
+	VMOVDQU (DI), Y0
+	VMOVDQU 32(DI), Y1
+	VMOVDQU 64(DI), Y2
+	VMOVDQU 96(DI), Y3
+	VMOVDQU 128(DI), Y4
+	VMOVDQU 160(DI), Y5
+	VMOVDQU 192(DI), Y6
+	VMOVDQU 224(DI), Y7
+	VMOVDQU 256(DI), Y8
+	VMOVDQU 288(DI), Y9
+	VMOVDQU 320(DI), Y10
+	VMOVDQU 352(DI), Y11
+
+vnniLanes_2x6_loop:
+	VMOVDQU      (AX), Y12
+	VMOVDQU      32(AX), Y13
+	VPBROADCASTD (CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD (CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD (CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD (BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD (BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD (BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	PREFETCHT0   256(CX)
+	PREFETCHT1   (R8)
+	VMOVDQU      64(AX), Y12
+	VMOVDQU      96(AX), Y13
+	VPBROADCASTD 4(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 4(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 4(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 4(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 4(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 4(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	PREFETCHT0   256(CX)(DX*1)
+	PREFETCHT1   64(R8)
+	VMOVDQU      128(AX), Y12
+	VMOVDQU      160(AX), Y13
+	VPBROADCASTD 8(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 8(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 8(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 8(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 8(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 8(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	PREFETCHT0   256(CX)(DX*2)
+	PREFETCHT1   128(R8)
+	VMOVDQU      192(AX), Y12
+	VMOVDQU      224(AX), Y13
+	VPBROADCASTD 12(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 12(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 12(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 12(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 12(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 12(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	PREFETCHT0   256(BX)
+	PREFETCHT1   192(R8)
+	VMOVDQU      256(AX), Y12
+	VMOVDQU      288(AX), Y13
+	VPBROADCASTD 16(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 16(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 16(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 16(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 16(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 16(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	PREFETCHT0   256(BX)(DX*1)
+	PREFETCHT1   256(R8)
+	VMOVDQU      320(AX), Y12
+	VMOVDQU      352(AX), Y13
+	VPBROADCASTD 20(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 20(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 20(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 20(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 20(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 20(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	PREFETCHT0   256(BX)(DX*2)
+	PREFETCHT1   320(R8)
+	VMOVDQU      384(AX), Y12
+	VMOVDQU      416(AX), Y13
+	VPBROADCASTD 24(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 24(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 24(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 24(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 24(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 24(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      448(AX), Y12
+	VMOVDQU      480(AX), Y13
+	VPBROADCASTD 28(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 28(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 28(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 28(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 28(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 28(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      512(AX), Y12
+	VMOVDQU      544(AX), Y13
+	VPBROADCASTD 32(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 32(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 32(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 32(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 32(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 32(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      576(AX), Y12
+	VMOVDQU      608(AX), Y13
+	VPBROADCASTD 36(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 36(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 36(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 36(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 36(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 36(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      640(AX), Y12
+	VMOVDQU      672(AX), Y13
+	VPBROADCASTD 40(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 40(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 40(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 40(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 40(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 40(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      704(AX), Y12
+	VMOVDQU      736(AX), Y13
+	VPBROADCASTD 44(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 44(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 44(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 44(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 44(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 44(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      768(AX), Y12
+	VMOVDQU      800(AX), Y13
+	VPBROADCASTD 48(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 48(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 48(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 48(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 48(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 48(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      832(AX), Y12
+	VMOVDQU      864(AX), Y13
+	VPBROADCASTD 52(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 52(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 52(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 52(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 52(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 52(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      896(AX), Y12
+	VMOVDQU      928(AX), Y13
+	VPBROADCASTD 56(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 56(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 56(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 56(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 56(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 56(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VMOVDQU      960(AX), Y12
+	VMOVDQU      992(AX), Y13
+	VPBROADCASTD 60(CX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 60(CX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	VPBROADCASTD 60(CX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xe6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xee
+	VPBROADCASTD 60(BX), Y14
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf6
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xfe
+	VPBROADCASTD 60(BX)(DX*1), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xce
+	VPBROADCASTD 60(BX)(DX*2), Y14
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xd6
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xde
+	ADDQ         $+1024, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, BX
+	ADDQ         $+384, R8
+	DECQ         SI
+	JNZ          vnniLanes_2x6_loop
+	VMOVDQU      Y0, (DI)
+	VMOVDQU      Y1, 32(DI)
+	VMOVDQU      Y2, 64(DI)
+	VMOVDQU      Y3, 96(DI)
+	VMOVDQU      Y4, 128(DI)
+	VMOVDQU      Y5, 160(DI)
+	VMOVDQU      Y6, 192(DI)
+	VMOVDQU      Y7, 224(DI)
+	VMOVDQU      Y8, 256(DI)
+	VMOVDQU      Y9, 288(DI)
+	VMOVDQU      Y10, 320(DI)
+	VMOVDQU      Y11, 352(DI)
+	VZEROUPPER
+	RET
+
+// func vnniLanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniLanes_3x4(SB), NOSPLIT, $0-56
+	MOVQ    x+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    ldw+16(FP), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    n+24(FP), SI
+	MOVQ    sums+32(FP), DI
+	MOVQ    pf+48(FP), R8
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	VPXOR   Y8, Y8, Y8
+	VPXOR   Y9, Y9, Y9
+	VPXOR   Y10, Y10, Y10
+	VPXOR   Y11, Y11, Y11
+	CMPQ    from+40(FP), $0x00
+	JEQ     vnniLanes_3x4_loop
+	VMOVDQU (DI), Y0
+	VMOVDQU 32(DI), Y1
+	VMOVDQU 64(DI), Y2
+	VMOVDQU 96(DI), Y3
+	VMOVDQU 128(DI), Y4
+	VMOVDQU 160(DI), Y5
+	VMOVDQU 192(DI), Y6
+	VMOVDQU 224(DI), Y7
+	VMOVDQU 256(DI), Y8
+	VMOVDQU 288(DI), Y9
+	VMOVDQU 320(DI), Y10
+	VMOVDQU 352(DI), Y11
+
+vnniLanes_3x4_loop:
+	VMOVDQU      (AX), Y12
+	VMOVDQU      32(AX), Y13
+	VMOVDQU      64(AX), Y14
+	VPBROADCASTD (CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD (CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD (CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD (BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	PREFETCHT0   256(CX)
+	PREFETCHT1   (R8)
+	VMOVDQU      96(AX), Y12
+	VMOVDQU      128(AX), Y13
+	VMOVDQU      160(AX), Y14
+	VPBROADCASTD 4(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 4(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 4(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 4(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	PREFETCHT0   256(CX)(DX*1)
+	PREFETCHT1   64(R8)
+	VMOVDQU      192(AX), Y12
+	VMOVDQU      224(AX), Y13
+	VMOVDQU      256(AX), Y14
+	VPBROADCASTD 8(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 8(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 8(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 8(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	PREFETCHT0   256(CX)(DX*2)
+	PREFETCHT1   128(R8)
+	VMOVDQU      288(AX), Y12
+	VMOVDQU      320(AX), Y13
+	VMOVDQU      352(AX), Y14
+	VPBROADCASTD 12(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 12(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 12(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 12(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	PREFETCHT0   256(BX)
+	PREFETCHT1   192(R8)
+	VMOVDQU      384(AX), Y12
+	VMOVDQU      416(AX), Y13
+	VMOVDQU      448(AX), Y14
+	VPBROADCASTD 16(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 16(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 16(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 16(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      480(AX), Y12
+	VMOVDQU      512(AX), Y13
+	VMOVDQU      544(AX), Y14
+	VPBROADCASTD 20(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 20(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 20(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 20(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      576(AX), Y12
+	VMOVDQU      608(AX), Y13
+	VMOVDQU      640(AX), Y14
+	VPBROADCASTD 24(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 24(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 24(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 24(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      672(AX), Y12
+	VMOVDQU      704(AX), Y13
+	VMOVDQU      736(AX), Y14
+	VPBROADCASTD 28(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 28(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 28(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 28(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      768(AX), Y12
+	VMOVDQU      800(AX), Y13
+	VMOVDQU      832(AX), Y14
+	VPBROADCASTD 32(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 32(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 32(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 32(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      864(AX), Y12
+	VMOVDQU      896(AX), Y13
+	VMOVDQU      928(AX), Y14
+	VPBROADCASTD 36(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 36(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 36(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 36(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      960(AX), Y12
+	VMOVDQU      992(AX), Y13
+	VMOVDQU      1024(AX), Y14
+	VPBROADCASTD 40(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 40(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 40(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 40(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1056(AX), Y12
+	VMOVDQU      1088(AX), Y13
+	VMOVDQU      1120(AX), Y14
+	VPBROADCASTD 44(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 44(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 44(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 44(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1152(AX), Y12
+	VMOVDQU      1184(AX), Y13
+	VMOVDQU      1216(AX), Y14
+	VPBROADCASTD 48(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 48(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 48(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 48(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1248(AX), Y12
+	VMOVDQU      1280(AX), Y13
+	VMOVDQU      1312(AX), Y14
+	VPBROADCASTD 52(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 52(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 52(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 52(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1344(AX), Y12
+	VMOVDQU      1376(AX), Y13
+	VMOVDQU      1408(AX), Y14
+	VPBROADCASTD 56(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 56(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 56(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 56(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1440(AX), Y12
+	VMOVDQU      1472(AX), Y13
+	VMOVDQU      1504(AX), Y14
+	VPBROADCASTD 60(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 60(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 60(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 60(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	ADDQ         $+1536, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, BX
+	ADDQ         $+256, R8
+	DECQ         SI
+	JNZ          vnniLanes_3x4_loop
+	VMOVDQU      Y0, (DI)
+	VMOVDQU      Y1, 32(DI)
+	VMOVDQU      Y2, 64(DI)
+	VMOVDQU      Y3, 96(DI)
+	VMOVDQU      Y4, 128(DI)
+	VMOVDQU      Y5, 160(DI)
+	VMOVDQU      Y6, 192(DI)
+	VMOVDQU      Y7, 224(DI)
+	VMOVDQU      Y8, 256(DI)
+	VMOVDQU      Y9, 288(DI)
+	VMOVDQU      Y10, 320(DI)
+	VMOVDQU      Y11, 352(DI)
+	VZEROUPPER
+	RET
+
+// func vnniStoreLanes(c *int32, ldc int, sums *int32, lds int, add *int32, n int)
+// Requires: AVX, AVX2
+TEXT ·vnniStoreLanes(SB), NOSPLIT, $0-48
+	MOVQ c+0(FP), AX
+	MOVQ ldc+8(FP), CX
+	LEAQ (AX)(CX*2), DX
+	ADDQ CX, DX
+	LEAQ (DX)(CX*2), BX
+	ADDQ CX, BX
+	MOVQ sums+16(FP), SI
+	MOVQ lds+24(FP), DI
+	MOVQ add+32(FP), R8
+	MOVQ n+40(FP), R9
+
+vnniStoreLanes_loop:
+	VMOVDQU     (SI), Y0
+	ADDQ        DI, SI
+	VMOVDQU     (SI), Y1
+	ADDQ        DI, SI
+	VMOVDQU     (SI), Y2
+	ADDQ        DI, SI
+	VMOVDQU     (SI), Y3
+	ADDQ        DI, SI
+	VMOVDQU     (SI), Y4
+	ADDQ        DI, SI
+	VMOVDQU     (SI), Y5
+	ADDQ        DI, SI
+	VMOVDQU     (SI), Y6
+	ADDQ        DI, SI
+	VMOVDQU     (SI), Y7
+	ADDQ        DI, SI
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y10
+	VPUNPCKHDQ  Y3, Y2, Y11
+	VPUNPCKLDQ  Y5, Y4, Y12
+	VPUNPCKHDQ  Y5, Y4, Y13
+	VPUNPCKLDQ  Y7, Y6, Y14
+	VPUNPCKHDQ  Y7, Y6, Y15
+	VPUNPCKLQDQ Y10, Y8, Y0
+	VPUNPCKHQDQ Y10, Y8, Y1
+	VPUNPCKLQDQ Y11, Y9, Y2
+	VPUNPCKHQDQ Y11, Y9, Y3
+	VPUNPCKLQDQ Y14, Y12, Y4
+	VPUNPCKHQDQ Y14, Y12, Y5
+	VPUNPCKLQDQ Y15, Y13, Y6
+	VPUNPCKHQDQ Y15, Y13, Y7
+	VPERM2I128  $0x20, Y4, Y0, Y8
+	VPERM2I128  $0x31, Y4, Y0, Y12
+	VPERM2I128  $0x20, Y5, Y1, Y9
+	VPERM2I128  $0x31, Y5, Y1, Y13
+	VPERM2I128  $0x20, Y6, Y2, Y10
+	VPERM2I128  $0x31, Y6, Y2, Y14
+	VPERM2I128  $0x20, Y7, Y3, Y11
+	VPERM2I128  $0x31, Y7, Y3, Y15
+	VMOVDQU     (R8), Y0
+	VPADDD      Y0, Y8, Y8
+	VMOVDQU     Y8, (AX)
+	VPADDD      Y0, Y9, Y9
+	VMOVDQU     Y9, (AX)(CX*1)
+	VPADDD      Y0, Y10, Y10
+	VMOVDQU     Y10, (AX)(CX*2)
+	VPADDD      Y0, Y11, Y11
+	VMOVDQU     Y11, (DX)
+	VPADDD      Y0, Y12, Y12
+	VMOVDQU     Y12, (DX)(CX*1)
+	VPADDD      Y0, Y13, Y13
+	VMOVDQU     Y13, (DX)(CX*2)
+	VPADDD      Y0, Y14, Y14
+	VMOVDQU     Y14, (BX)
+	VPADDD      Y0, Y15, Y15
+	VMOVDQU     Y15, (BX)(CX*1)
+	ADDQ        $+32, R8
+	ADDQ        $+32, AX
+	ADDQ        $+32, DX
+	ADDQ        $+32, BX
+	DECQ        R9
+	JNZ         vnniStoreLanes_loop
+	VZEROUPPER
+	RET
+
 // func avx2CoarseErrors(w *int8, n int, step int, inverse int) int32
 // Requires: AVX, AVX2
 TEXT ·avx2CoarseErrors(SB), NOSPLIT, $0-36

@@ -23,6 +23,11 @@ func main() {
 	widen()
 	packPairs()
 	panelWords()
+	packLanes()
+	for _, t := range [][2]int{{2, 4}, {2, 6}, {3, 4}} {
+		lanes(t[0], t[1])
+	}
+	storeLanes()
 	coarseErrors()
 	coarseLevels()
 	for m := 1; m <= 2; m++ {

@@ -34,20 +34,7 @@ func packPairs() {
 	for i := range 8 {
 		VPMOVSXBW(bs.row(i, 0), y[i])
 	}
-	for i := 0; i < 8; i += 2 { // y[i], y[i+1]: dwords 0, 1 and 2, 3 of each half of two rows
-		VPUNPCKLDQ(y[i+1], y[i], y[8+i])
-		VPUNPCKHDQ(y[i+1], y[i], y[9+i])
-	}
-	for i := 0; i < 8; i += 4 { // y[i+d]: dword d of each half of four rows
-		for d := range 2 {
-			VPUNPCKLQDQ(y[10+i+d], y[8+i+d], y[i+2*d])
-			VPUNPCKHQDQ(y[10+i+d], y[8+i+d], y[i+2*d+1])
-		}
-	}
-	for d := range 4 {
-		VPERM2I128(imm(0x20), y[4+d], y[d], y[8+d])
-		VPERM2I128(imm(0x31), y[4+d], y[d], y[12+d])
-	}
+	transpose8()
 	for d := range 8 {
 		VMOVDQU(y[8+d], mem{Base: dst, Disp: 64 * d})
 	}
