@@ -5,7 +5,7 @@ var avxVNNIS8 = s8Kernels{
 	quantizeRow:   quantizeRowAVX2,
 	products:      productsAVXVNNI,
 	prepare:       prepareAVXVNNI,
-	blocked:       blockedAVXVNNI,
+	blocked:       vnniLanes.blocked,
 	dequantizeRow: dequantizeRowAVX2,
 	rowSums:       rowSumsAVX2,
 	coarse:        &avxVNNICoarse,
@@ -16,4 +16,17 @@ var avxVNNITiles = vexTiles{[]vexTile{vnniDotS8_1x4, vnniDotS8_2x4, vnniDotS8_3x
 
 func productsAVXVNNI(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {
 	avxVNNITiles.products(c, ldc, a, w, n0, n1, next)
+}
+
+var vnniLanes = vexLaneKernels{12, 1, vnniPackLanes, vnniLanes_2x4, vnniLanes_3x4, vnniLanes_2x6}
+
+// vnniPackTask packs the rows of a product as lanes.
+type vnniPackTask s8Task
+
+func (p *vnniPackTask) Do(_, i int) { vnniLanes.packBlock((*s8Task)(p), i) }
+
+func prepareAVXVNNI(t *s8Task) {
+	if vnniLanes.prepare(t) {
+		t.e.Parallel(vexLaneBlocks(t.a.Rows), (*vnniPackTask)(t))
+	}
 }

@@ -1356,44 +1356,28 @@ vnniDotS8_1x1_done:
 	VZEROUPPER
 	RET
 
-// func avx2Widen(dst *int16, src *uint8, n int)
+// func avx2PackLanes(dst *uint8, step int, a *uint8, lda int, n int)
 // Requires: AVX, AVX2
-TEXT ·avx2Widen(SB), NOSPLIT, $0-24
+TEXT ·avx2PackLanes(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
+	MOVQ step+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ lda+24(FP), BX
+	LEAQ (DX)(BX*2), SI
+	ADDQ BX, SI
+	LEAQ (SI)(BX*2), DI
+	ADDQ BX, DI
+	MOVQ n+32(FP), R8
 
-avx2Widen_loop:
-	VPMOVZXBW (CX), Y0
-	VMOVDQU   Y0, (AX)
-	ADDQ      $+16, CX
-	ADDQ      $+32, AX
-	DECQ      DX
-	JNZ       avx2Widen_loop
-	VZEROUPPER
-	RET
-
-// func avx2PackPairs(dst *int16, b *int8, ldb int, n int)
-// Requires: AVX, AVX2
-TEXT ·avx2PackPairs(SB), NOSPLIT, $0-32
-	MOVQ b+8(FP), AX
-	MOVQ ldb+16(FP), CX
-	LEAQ (AX)(CX*2), DX
-	ADDQ CX, DX
-	LEAQ (DX)(CX*2), BX
-	ADDQ CX, BX
-	MOVQ dst+0(FP), SI
-	MOVQ n+24(FP), DI
-
-avx2PackPairs_loop:
-	VPMOVSXBW   (AX), Y0
-	VPMOVSXBW   (AX)(CX*1), Y1
-	VPMOVSXBW   (AX)(CX*2), Y2
-	VPMOVSXBW   (DX), Y3
-	VPMOVSXBW   (DX)(CX*1), Y4
-	VPMOVSXBW   (DX)(CX*2), Y5
-	VPMOVSXBW   (BX), Y6
-	VPMOVSXBW   (BX)(CX*1), Y7
+avx2PackLanes_loop:
+	VPMOVZXBW   (DX), Y0
+	VPMOVZXBW   (DX)(BX*1), Y1
+	VPMOVZXBW   (DX)(BX*2), Y2
+	VPMOVZXBW   (SI), Y3
+	VPMOVZXBW   (SI)(BX*1), Y4
+	VPMOVZXBW   (SI)(BX*2), Y5
+	VPMOVZXBW   (DI), Y6
+	VPMOVZXBW   (DI)(BX*1), Y7
 	VPUNPCKLDQ  Y1, Y0, Y8
 	VPUNPCKHDQ  Y1, Y0, Y9
 	VPUNPCKLDQ  Y3, Y2, Y10
@@ -1418,143 +1402,543 @@ avx2PackPairs_loop:
 	VPERM2I128  $0x31, Y6, Y2, Y14
 	VPERM2I128  $0x20, Y7, Y3, Y11
 	VPERM2I128  $0x31, Y7, Y3, Y15
-	VMOVDQU     Y8, (SI)
-	VMOVDQU     Y9, 64(SI)
-	VMOVDQU     Y10, 128(SI)
-	VMOVDQU     Y11, 192(SI)
-	VMOVDQU     Y12, 256(SI)
-	VMOVDQU     Y13, 320(SI)
-	VMOVDQU     Y14, 384(SI)
-	VMOVDQU     Y15, 448(SI)
-	ADDQ        $+16, AX
+	VMOVDQU     Y8, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y9, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y10, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y11, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y12, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y13, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y14, (AX)
+	ADDQ        CX, AX
+	VMOVDQU     Y15, (AX)
+	ADDQ        CX, AX
 	ADDQ        $+16, DX
-	ADDQ        $+16, BX
-	ADDQ        $+512, SI
-	DECQ        DI
-	JNZ         avx2PackPairs_loop
+	ADDQ        $+16, SI
+	ADDQ        $+16, DI
+	DECQ        R8
+	JNZ         avx2PackLanes_loop
 	VZEROUPPER
 	RET
 
-// func avx2PanelWords(a *int16, lda int, panel *int16, n int, c *int32, ldc int, sums *int32, lds int)
-// Requires: AVX, AVX2
-TEXT ·avx2PanelWords(SB), NOSPLIT, $0-64
-	MOVQ    a+0(FP), AX
-	MOVQ    lda+8(FP), CX
-	LEAQ    (AX)(CX*2), DX
-	ADDQ    CX, DX
-	MOVQ    panel+16(FP), BX
+// func avx2Lanes_2x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·avx2Lanes_2x4(SB), NOSPLIT, $128-56
+	MOVQ    x+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    ldw+16(FP), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
 	MOVQ    n+24(FP), SI
-	MOVQ    sums+48(FP), DI
-	MOVQ    lds+56(FP), R8
+	MOVQ    sums+32(FP), DI
+	MOVQ    pf+48(FP), R8
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	CMPQ    from+40(FP), $0x00
+	JEQ     avx2Lanes_2x4_start
 	VMOVDQU (DI), Y0
 	VMOVDQU 32(DI), Y1
-	ADDQ    R8, DI
-	VMOVDQU (DI), Y2
-	VMOVDQU 32(DI), Y3
-	ADDQ    R8, DI
-	VMOVDQU (DI), Y4
-	VMOVDQU 32(DI), Y5
-	ADDQ    R8, DI
-	VMOVDQU (DI), Y6
-	VMOVDQU 32(DI), Y7
-	ADDQ    R8, DI
-	VMOVDQU (DI), Y8
-	VMOVDQU 32(DI), Y9
-	ADDQ    R8, DI
-	VMOVDQU (DI), Y10
-	VMOVDQU 32(DI), Y11
-	ADDQ    R8, DI
+	VMOVDQU 64(DI), Y2
+	VMOVDQU 96(DI), Y3
+	VMOVDQU 128(DI), Y4
+	VMOVDQU 160(DI), Y5
+	VMOVDQU 192(DI), Y6
+	VMOVDQU 224(DI), Y7
 
-avx2PanelWords_loop:
-	VMOVDQU      (BX), Y12
-	VMOVDQU      32(BX), Y13
-	VPBROADCASTD (AX), Y14
-	VPMADDWD     Y12, Y14, Y15
-	VPADDD       Y15, Y0, Y0
-	VPMADDWD     Y13, Y14, Y14
+avx2Lanes_2x4_start:
+	SHLQ $0x02, SI
+
+avx2Lanes_2x4_loop:
+	VPMOVSXBW    (CX), Y9
+	VMOVDQU      Y9, (SP)
+	VPMOVSXBW    (CX)(DX*1), Y10
+	VMOVDQU      Y10, 32(SP)
+	VPMOVSXBW    (CX)(DX*2), Y9
+	VMOVDQU      Y9, 64(SP)
+	VPMOVSXBW    (BX), Y10
+	VMOVDQU      Y10, 96(SP)
+	VPBROADCASTD (SP), Y8
+	VPMADDWD     (AX), Y8, Y9
+	VPMADDWD     32(AX), Y8, Y10
+	VPADDD       Y9, Y0, Y0
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD 32(SP), Y8
+	VPMADDWD     (AX), Y8, Y9
+	VPMADDWD     32(AX), Y8, Y10
+	VPADDD       Y9, Y2, Y2
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD 64(SP), Y8
+	VPMADDWD     (AX), Y8, Y9
+	VPMADDWD     32(AX), Y8, Y10
+	VPADDD       Y9, Y4, Y4
+	VPADDD       Y10, Y5, Y5
+	VPBROADCASTD 96(SP), Y8
+	VPMADDWD     (AX), Y8, Y9
+	VPMADDWD     32(AX), Y8, Y10
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y10, Y7, Y7
+	VPBROADCASTD 4(SP), Y8
+	VPMADDWD     64(AX), Y8, Y9
+	VPMADDWD     96(AX), Y8, Y10
+	VPADDD       Y9, Y0, Y0
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD 36(SP), Y8
+	VPMADDWD     64(AX), Y8, Y9
+	VPMADDWD     96(AX), Y8, Y10
+	VPADDD       Y9, Y2, Y2
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD 68(SP), Y8
+	VPMADDWD     64(AX), Y8, Y9
+	VPMADDWD     96(AX), Y8, Y10
+	VPADDD       Y9, Y4, Y4
+	VPADDD       Y10, Y5, Y5
+	VPBROADCASTD 100(SP), Y8
+	VPMADDWD     64(AX), Y8, Y9
+	VPMADDWD     96(AX), Y8, Y10
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y10, Y7, Y7
+	VPBROADCASTD 8(SP), Y8
+	VPMADDWD     128(AX), Y8, Y9
+	VPMADDWD     160(AX), Y8, Y10
+	VPADDD       Y9, Y0, Y0
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD 40(SP), Y8
+	VPMADDWD     128(AX), Y8, Y9
+	VPMADDWD     160(AX), Y8, Y10
+	VPADDD       Y9, Y2, Y2
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD 72(SP), Y8
+	VPMADDWD     128(AX), Y8, Y9
+	VPMADDWD     160(AX), Y8, Y10
+	VPADDD       Y9, Y4, Y4
+	VPADDD       Y10, Y5, Y5
+	VPBROADCASTD 104(SP), Y8
+	VPMADDWD     128(AX), Y8, Y9
+	VPMADDWD     160(AX), Y8, Y10
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y10, Y7, Y7
+	VPBROADCASTD 12(SP), Y8
+	VPMADDWD     192(AX), Y8, Y9
+	VPMADDWD     224(AX), Y8, Y10
+	VPADDD       Y9, Y0, Y0
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD 44(SP), Y8
+	VPMADDWD     192(AX), Y8, Y9
+	VPMADDWD     224(AX), Y8, Y10
+	VPADDD       Y9, Y2, Y2
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD 76(SP), Y8
+	VPMADDWD     192(AX), Y8, Y9
+	VPMADDWD     224(AX), Y8, Y10
+	VPADDD       Y9, Y4, Y4
+	VPADDD       Y10, Y5, Y5
+	VPBROADCASTD 108(SP), Y8
+	VPMADDWD     192(AX), Y8, Y9
+	VPMADDWD     224(AX), Y8, Y10
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y10, Y7, Y7
+	VPBROADCASTD 16(SP), Y8
+	VPMADDWD     256(AX), Y8, Y9
+	VPMADDWD     288(AX), Y8, Y10
+	VPADDD       Y9, Y0, Y0
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD 48(SP), Y8
+	VPMADDWD     256(AX), Y8, Y9
+	VPMADDWD     288(AX), Y8, Y10
+	VPADDD       Y9, Y2, Y2
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD 80(SP), Y8
+	VPMADDWD     256(AX), Y8, Y9
+	VPMADDWD     288(AX), Y8, Y10
+	VPADDD       Y9, Y4, Y4
+	VPADDD       Y10, Y5, Y5
+	VPBROADCASTD 112(SP), Y8
+	VPMADDWD     256(AX), Y8, Y9
+	VPMADDWD     288(AX), Y8, Y10
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y10, Y7, Y7
+	VPBROADCASTD 20(SP), Y8
+	VPMADDWD     320(AX), Y8, Y9
+	VPMADDWD     352(AX), Y8, Y10
+	VPADDD       Y9, Y0, Y0
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD 52(SP), Y8
+	VPMADDWD     320(AX), Y8, Y9
+	VPMADDWD     352(AX), Y8, Y10
+	VPADDD       Y9, Y2, Y2
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD 84(SP), Y8
+	VPMADDWD     320(AX), Y8, Y9
+	VPMADDWD     352(AX), Y8, Y10
+	VPADDD       Y9, Y4, Y4
+	VPADDD       Y10, Y5, Y5
+	VPBROADCASTD 116(SP), Y8
+	VPMADDWD     320(AX), Y8, Y9
+	VPMADDWD     352(AX), Y8, Y10
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y10, Y7, Y7
+	VPBROADCASTD 24(SP), Y8
+	VPMADDWD     384(AX), Y8, Y9
+	VPMADDWD     416(AX), Y8, Y10
+	VPADDD       Y9, Y0, Y0
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD 56(SP), Y8
+	VPMADDWD     384(AX), Y8, Y9
+	VPMADDWD     416(AX), Y8, Y10
+	VPADDD       Y9, Y2, Y2
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD 88(SP), Y8
+	VPMADDWD     384(AX), Y8, Y9
+	VPMADDWD     416(AX), Y8, Y10
+	VPADDD       Y9, Y4, Y4
+	VPADDD       Y10, Y5, Y5
+	VPBROADCASTD 120(SP), Y8
+	VPMADDWD     384(AX), Y8, Y9
+	VPMADDWD     416(AX), Y8, Y10
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y10, Y7, Y7
+	VPBROADCASTD 28(SP), Y8
+	VPMADDWD     448(AX), Y8, Y9
+	VPMADDWD     480(AX), Y8, Y10
+	VPADDD       Y9, Y0, Y0
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD 60(SP), Y8
+	VPMADDWD     448(AX), Y8, Y9
+	VPMADDWD     480(AX), Y8, Y10
+	VPADDD       Y9, Y2, Y2
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD 92(SP), Y8
+	VPMADDWD     448(AX), Y8, Y9
+	VPMADDWD     480(AX), Y8, Y10
+	VPADDD       Y9, Y4, Y4
+	VPADDD       Y10, Y5, Y5
+	VPBROADCASTD 124(SP), Y8
+	VPMADDWD     448(AX), Y8, Y9
+	VPMADDWD     480(AX), Y8, Y10
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y10, Y7, Y7
+	PREFETCHT1   (R8)
+	ADDQ         $+512, AX
+	ADDQ         $+16, CX
+	ADDQ         $+16, BX
+	ADDQ         $+64, R8
+	DECQ         SI
+	JNZ          avx2Lanes_2x4_loop
+	VMOVDQU      Y0, (DI)
+	VMOVDQU      Y1, 32(DI)
+	VMOVDQU      Y2, 64(DI)
+	VMOVDQU      Y3, 96(DI)
+	VMOVDQU      Y4, 128(DI)
+	VMOVDQU      Y5, 160(DI)
+	VMOVDQU      Y6, 192(DI)
+	VMOVDQU      Y7, 224(DI)
+	VZEROUPPER
+	RET
+
+// func avx2Lanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·avx2Lanes_3x4(SB), NOSPLIT, $128-56
+	MOVQ    x+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    ldw+16(FP), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    n+24(FP), SI
+	MOVQ    sums+32(FP), DI
+	MOVQ    pf+48(FP), R8
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	VPXOR   Y8, Y8, Y8
+	VPXOR   Y9, Y9, Y9
+	VPXOR   Y10, Y10, Y10
+	VPXOR   Y11, Y11, Y11
+	CMPQ    from+40(FP), $0x00
+	JEQ     avx2Lanes_3x4_start
+	VMOVDQU (DI), Y0
+	VMOVDQU 32(DI), Y1
+	VMOVDQU 64(DI), Y2
+	VMOVDQU 96(DI), Y3
+	VMOVDQU 128(DI), Y4
+	VMOVDQU 160(DI), Y5
+	VMOVDQU 192(DI), Y6
+	VMOVDQU 224(DI), Y7
+	VMOVDQU 256(DI), Y8
+	VMOVDQU 288(DI), Y9
+	VMOVDQU 320(DI), Y10
+	VMOVDQU 352(DI), Y11
+
+avx2Lanes_3x4_start:
+	SHLQ $0x02, SI
+
+avx2Lanes_3x4_loop:
+	VPMOVSXBW    (CX), Y13
+	VMOVDQU      Y13, (SP)
+	VPMOVSXBW    (CX)(DX*1), Y14
+	VMOVDQU      Y14, 32(SP)
+	VPMOVSXBW    (CX)(DX*2), Y13
+	VMOVDQU      Y13, 64(SP)
+	VPMOVSXBW    (BX), Y14
+	VMOVDQU      Y14, 96(SP)
+	VPBROADCASTD (SP), Y12
+	VPMADDWD     (AX), Y12, Y13
+	VPMADDWD     32(AX), Y12, Y14
+	VPMADDWD     64(AX), Y12, Y15
+	VPADDD       Y13, Y0, Y0
 	VPADDD       Y14, Y1, Y1
-	VPBROADCASTD (AX)(CX*1), Y14
-	VPMADDWD     Y12, Y14, Y15
 	VPADDD       Y15, Y2, Y2
-	VPMADDWD     Y13, Y14, Y14
-	VPADDD       Y14, Y3, Y3
-	VPBROADCASTD (AX)(CX*2), Y14
-	VPMADDWD     Y12, Y14, Y15
-	VPADDD       Y15, Y4, Y4
-	VPMADDWD     Y13, Y14, Y14
-	VPADDD       Y14, Y5, Y5
-	VPBROADCASTD (DX), Y14
-	VPMADDWD     Y12, Y14, Y15
-	VPADDD       Y15, Y6, Y6
-	VPMADDWD     Y13, Y14, Y14
+	VPBROADCASTD 32(SP), Y12
+	VPMADDWD     (AX), Y12, Y13
+	VPMADDWD     32(AX), Y12, Y14
+	VPMADDWD     64(AX), Y12, Y15
+	VPADDD       Y13, Y3, Y3
+	VPADDD       Y14, Y4, Y4
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD 64(SP), Y12
+	VPMADDWD     (AX), Y12, Y13
+	VPMADDWD     32(AX), Y12, Y14
+	VPMADDWD     64(AX), Y12, Y15
+	VPADDD       Y13, Y6, Y6
 	VPADDD       Y14, Y7, Y7
-	VPBROADCASTD (DX)(CX*1), Y14
-	VPMADDWD     Y12, Y14, Y15
 	VPADDD       Y15, Y8, Y8
-	VPMADDWD     Y13, Y14, Y14
-	VPADDD       Y14, Y9, Y9
-	VPBROADCASTD (DX)(CX*2), Y14
-	VPMADDWD     Y12, Y14, Y15
-	VPADDD       Y15, Y10, Y10
-	VPMADDWD     Y13, Y14, Y14
-	VPADDD       Y14, Y11, Y11
-	VMOVDQU      64(BX), Y12
-	VMOVDQU      96(BX), Y13
-	VPBROADCASTD 4(AX), Y14
-	VPMADDWD     Y12, Y14, Y15
-	VPADDD       Y15, Y0, Y0
-	VPMADDWD     Y13, Y14, Y14
+	VPBROADCASTD 96(SP), Y12
+	VPMADDWD     (AX), Y12, Y13
+	VPMADDWD     32(AX), Y12, Y14
+	VPMADDWD     64(AX), Y12, Y15
+	VPADDD       Y13, Y9, Y9
+	VPADDD       Y14, Y10, Y10
+	VPADDD       Y15, Y11, Y11
+	VPBROADCASTD 4(SP), Y12
+	VPMADDWD     96(AX), Y12, Y13
+	VPMADDWD     128(AX), Y12, Y14
+	VPMADDWD     160(AX), Y12, Y15
+	VPADDD       Y13, Y0, Y0
 	VPADDD       Y14, Y1, Y1
-	VPBROADCASTD 4(AX)(CX*1), Y14
-	VPMADDWD     Y12, Y14, Y15
 	VPADDD       Y15, Y2, Y2
-	VPMADDWD     Y13, Y14, Y14
-	VPADDD       Y14, Y3, Y3
-	VPBROADCASTD 4(AX)(CX*2), Y14
-	VPMADDWD     Y12, Y14, Y15
-	VPADDD       Y15, Y4, Y4
-	VPMADDWD     Y13, Y14, Y14
-	VPADDD       Y14, Y5, Y5
-	VPBROADCASTD 4(DX), Y14
-	VPMADDWD     Y12, Y14, Y15
-	VPADDD       Y15, Y6, Y6
-	VPMADDWD     Y13, Y14, Y14
+	VPBROADCASTD 36(SP), Y12
+	VPMADDWD     96(AX), Y12, Y13
+	VPMADDWD     128(AX), Y12, Y14
+	VPMADDWD     160(AX), Y12, Y15
+	VPADDD       Y13, Y3, Y3
+	VPADDD       Y14, Y4, Y4
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD 68(SP), Y12
+	VPMADDWD     96(AX), Y12, Y13
+	VPMADDWD     128(AX), Y12, Y14
+	VPMADDWD     160(AX), Y12, Y15
+	VPADDD       Y13, Y6, Y6
 	VPADDD       Y14, Y7, Y7
-	VPBROADCASTD 4(DX)(CX*1), Y14
-	VPMADDWD     Y12, Y14, Y15
 	VPADDD       Y15, Y8, Y8
-	VPMADDWD     Y13, Y14, Y14
-	VPADDD       Y14, Y9, Y9
-	VPBROADCASTD 4(DX)(CX*2), Y14
-	VPMADDWD     Y12, Y14, Y15
-	VPADDD       Y15, Y10, Y10
-	VPMADDWD     Y13, Y14, Y14
-	VPADDD       Y14, Y11, Y11
-	ADDQ         $+128, BX
-	ADDQ         $+8, AX
-	ADDQ         $+8, DX
-	SUBQ         $0x02, SI
-	JNZ          avx2PanelWords_loop
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	VMOVDQU      Y0, (AX)
-	VMOVDQU      Y1, 32(AX)
-	ADDQ         CX, AX
-	VMOVDQU      Y2, (AX)
-	VMOVDQU      Y3, 32(AX)
-	ADDQ         CX, AX
-	VMOVDQU      Y4, (AX)
-	VMOVDQU      Y5, 32(AX)
-	ADDQ         CX, AX
-	VMOVDQU      Y6, (AX)
-	VMOVDQU      Y7, 32(AX)
-	ADDQ         CX, AX
-	VMOVDQU      Y8, (AX)
-	VMOVDQU      Y9, 32(AX)
-	ADDQ         CX, AX
-	VMOVDQU      Y10, (AX)
-	VMOVDQU      Y11, 32(AX)
-	ADDQ         CX, AX
+	VPBROADCASTD 100(SP), Y12
+	VPMADDWD     96(AX), Y12, Y13
+	VPMADDWD     128(AX), Y12, Y14
+	VPMADDWD     160(AX), Y12, Y15
+	VPADDD       Y13, Y9, Y9
+	VPADDD       Y14, Y10, Y10
+	VPADDD       Y15, Y11, Y11
+	VPBROADCASTD 8(SP), Y12
+	VPMADDWD     192(AX), Y12, Y13
+	VPMADDWD     224(AX), Y12, Y14
+	VPMADDWD     256(AX), Y12, Y15
+	VPADDD       Y13, Y0, Y0
+	VPADDD       Y14, Y1, Y1
+	VPADDD       Y15, Y2, Y2
+	VPBROADCASTD 40(SP), Y12
+	VPMADDWD     192(AX), Y12, Y13
+	VPMADDWD     224(AX), Y12, Y14
+	VPMADDWD     256(AX), Y12, Y15
+	VPADDD       Y13, Y3, Y3
+	VPADDD       Y14, Y4, Y4
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD 72(SP), Y12
+	VPMADDWD     192(AX), Y12, Y13
+	VPMADDWD     224(AX), Y12, Y14
+	VPMADDWD     256(AX), Y12, Y15
+	VPADDD       Y13, Y6, Y6
+	VPADDD       Y14, Y7, Y7
+	VPADDD       Y15, Y8, Y8
+	VPBROADCASTD 104(SP), Y12
+	VPMADDWD     192(AX), Y12, Y13
+	VPMADDWD     224(AX), Y12, Y14
+	VPMADDWD     256(AX), Y12, Y15
+	VPADDD       Y13, Y9, Y9
+	VPADDD       Y14, Y10, Y10
+	VPADDD       Y15, Y11, Y11
+	VPBROADCASTD 12(SP), Y12
+	VPMADDWD     288(AX), Y12, Y13
+	VPMADDWD     320(AX), Y12, Y14
+	VPMADDWD     352(AX), Y12, Y15
+	VPADDD       Y13, Y0, Y0
+	VPADDD       Y14, Y1, Y1
+	VPADDD       Y15, Y2, Y2
+	VPBROADCASTD 44(SP), Y12
+	VPMADDWD     288(AX), Y12, Y13
+	VPMADDWD     320(AX), Y12, Y14
+	VPMADDWD     352(AX), Y12, Y15
+	VPADDD       Y13, Y3, Y3
+	VPADDD       Y14, Y4, Y4
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD 76(SP), Y12
+	VPMADDWD     288(AX), Y12, Y13
+	VPMADDWD     320(AX), Y12, Y14
+	VPMADDWD     352(AX), Y12, Y15
+	VPADDD       Y13, Y6, Y6
+	VPADDD       Y14, Y7, Y7
+	VPADDD       Y15, Y8, Y8
+	VPBROADCASTD 108(SP), Y12
+	VPMADDWD     288(AX), Y12, Y13
+	VPMADDWD     320(AX), Y12, Y14
+	VPMADDWD     352(AX), Y12, Y15
+	VPADDD       Y13, Y9, Y9
+	VPADDD       Y14, Y10, Y10
+	VPADDD       Y15, Y11, Y11
+	VPBROADCASTD 16(SP), Y12
+	VPMADDWD     384(AX), Y12, Y13
+	VPMADDWD     416(AX), Y12, Y14
+	VPMADDWD     448(AX), Y12, Y15
+	VPADDD       Y13, Y0, Y0
+	VPADDD       Y14, Y1, Y1
+	VPADDD       Y15, Y2, Y2
+	VPBROADCASTD 48(SP), Y12
+	VPMADDWD     384(AX), Y12, Y13
+	VPMADDWD     416(AX), Y12, Y14
+	VPMADDWD     448(AX), Y12, Y15
+	VPADDD       Y13, Y3, Y3
+	VPADDD       Y14, Y4, Y4
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD 80(SP), Y12
+	VPMADDWD     384(AX), Y12, Y13
+	VPMADDWD     416(AX), Y12, Y14
+	VPMADDWD     448(AX), Y12, Y15
+	VPADDD       Y13, Y6, Y6
+	VPADDD       Y14, Y7, Y7
+	VPADDD       Y15, Y8, Y8
+	VPBROADCASTD 112(SP), Y12
+	VPMADDWD     384(AX), Y12, Y13
+	VPMADDWD     416(AX), Y12, Y14
+	VPMADDWD     448(AX), Y12, Y15
+	VPADDD       Y13, Y9, Y9
+	VPADDD       Y14, Y10, Y10
+	VPADDD       Y15, Y11, Y11
+	VPBROADCASTD 20(SP), Y12
+	VPMADDWD     480(AX), Y12, Y13
+	VPMADDWD     512(AX), Y12, Y14
+	VPMADDWD     544(AX), Y12, Y15
+	VPADDD       Y13, Y0, Y0
+	VPADDD       Y14, Y1, Y1
+	VPADDD       Y15, Y2, Y2
+	VPBROADCASTD 52(SP), Y12
+	VPMADDWD     480(AX), Y12, Y13
+	VPMADDWD     512(AX), Y12, Y14
+	VPMADDWD     544(AX), Y12, Y15
+	VPADDD       Y13, Y3, Y3
+	VPADDD       Y14, Y4, Y4
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD 84(SP), Y12
+	VPMADDWD     480(AX), Y12, Y13
+	VPMADDWD     512(AX), Y12, Y14
+	VPMADDWD     544(AX), Y12, Y15
+	VPADDD       Y13, Y6, Y6
+	VPADDD       Y14, Y7, Y7
+	VPADDD       Y15, Y8, Y8
+	VPBROADCASTD 116(SP), Y12
+	VPMADDWD     480(AX), Y12, Y13
+	VPMADDWD     512(AX), Y12, Y14
+	VPMADDWD     544(AX), Y12, Y15
+	VPADDD       Y13, Y9, Y9
+	VPADDD       Y14, Y10, Y10
+	VPADDD       Y15, Y11, Y11
+	VPBROADCASTD 24(SP), Y12
+	VPMADDWD     576(AX), Y12, Y13
+	VPMADDWD     608(AX), Y12, Y14
+	VPMADDWD     640(AX), Y12, Y15
+	VPADDD       Y13, Y0, Y0
+	VPADDD       Y14, Y1, Y1
+	VPADDD       Y15, Y2, Y2
+	VPBROADCASTD 56(SP), Y12
+	VPMADDWD     576(AX), Y12, Y13
+	VPMADDWD     608(AX), Y12, Y14
+	VPMADDWD     640(AX), Y12, Y15
+	VPADDD       Y13, Y3, Y3
+	VPADDD       Y14, Y4, Y4
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD 88(SP), Y12
+	VPMADDWD     576(AX), Y12, Y13
+	VPMADDWD     608(AX), Y12, Y14
+	VPMADDWD     640(AX), Y12, Y15
+	VPADDD       Y13, Y6, Y6
+	VPADDD       Y14, Y7, Y7
+	VPADDD       Y15, Y8, Y8
+	VPBROADCASTD 120(SP), Y12
+	VPMADDWD     576(AX), Y12, Y13
+	VPMADDWD     608(AX), Y12, Y14
+	VPMADDWD     640(AX), Y12, Y15
+	VPADDD       Y13, Y9, Y9
+	VPADDD       Y14, Y10, Y10
+	VPADDD       Y15, Y11, Y11
+	VPBROADCASTD 28(SP), Y12
+	VPMADDWD     672(AX), Y12, Y13
+	VPMADDWD     704(AX), Y12, Y14
+	VPMADDWD     736(AX), Y12, Y15
+	VPADDD       Y13, Y0, Y0
+	VPADDD       Y14, Y1, Y1
+	VPADDD       Y15, Y2, Y2
+	VPBROADCASTD 60(SP), Y12
+	VPMADDWD     672(AX), Y12, Y13
+	VPMADDWD     704(AX), Y12, Y14
+	VPMADDWD     736(AX), Y12, Y15
+	VPADDD       Y13, Y3, Y3
+	VPADDD       Y14, Y4, Y4
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD 92(SP), Y12
+	VPMADDWD     672(AX), Y12, Y13
+	VPMADDWD     704(AX), Y12, Y14
+	VPMADDWD     736(AX), Y12, Y15
+	VPADDD       Y13, Y6, Y6
+	VPADDD       Y14, Y7, Y7
+	VPADDD       Y15, Y8, Y8
+	VPBROADCASTD 124(SP), Y12
+	VPMADDWD     672(AX), Y12, Y13
+	VPMADDWD     704(AX), Y12, Y14
+	VPMADDWD     736(AX), Y12, Y15
+	VPADDD       Y13, Y9, Y9
+	VPADDD       Y14, Y10, Y10
+	VPADDD       Y15, Y11, Y11
+	PREFETCHT1   (R8)
+	ADDQ         $+768, AX
+	ADDQ         $+16, CX
+	ADDQ         $+16, BX
+	ADDQ         $+64, R8
+	DECQ         SI
+	JNZ          avx2Lanes_3x4_loop
+	VMOVDQU      Y0, (DI)
+	VMOVDQU      Y1, 32(DI)
+	VMOVDQU      Y2, 64(DI)
+	VMOVDQU      Y3, 96(DI)
+	VMOVDQU      Y4, 128(DI)
+	VMOVDQU      Y5, 160(DI)
+	VMOVDQU      Y6, 192(DI)
+	VMOVDQU      Y7, 224(DI)
+	VMOVDQU      Y8, 256(DI)
+	VMOVDQU      Y9, 288(DI)
+	VMOVDQU      Y10, 320(DI)
+	VMOVDQU      Y11, 352(DI)
 	VZEROUPPER
 	RET
 
@@ -1648,7 +2032,7 @@ TEXT ·vnniLanes_2x4(SB), NOSPLIT, $0-56
 	VPXOR   Y6, Y6, Y6
 	VPXOR   Y7, Y7, Y7
 	CMPQ    from+40(FP), $0x00
-	JEQ     vnniLanes_2x4_loop
+	JEQ     vnniLanes_2x4_start
 	VMOVDQU (DI), Y0
 	VMOVDQU 32(DI), Y1
 	VMOVDQU 64(DI), Y2
@@ -1658,6 +2042,7 @@ TEXT ·vnniLanes_2x4(SB), NOSPLIT, $0-56
 	VMOVDQU 192(DI), Y6
 	VMOVDQU 224(DI), Y7
 
+vnniLanes_2x4_start:
 vnniLanes_2x4_loop:
 	VMOVDQU      (AX), Y8
 	VMOVDQU      32(AX), Y9
@@ -2420,6 +2805,1147 @@ vnniLanes_2x4_loop:
 	VZEROUPPER
 	RET
 
+// func vnniLanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniLanes_3x4(SB), NOSPLIT, $0-56
+	MOVQ    x+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    ldw+16(FP), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    n+24(FP), SI
+	MOVQ    sums+32(FP), DI
+	MOVQ    pf+48(FP), R8
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	VPXOR   Y8, Y8, Y8
+	VPXOR   Y9, Y9, Y9
+	VPXOR   Y10, Y10, Y10
+	VPXOR   Y11, Y11, Y11
+	CMPQ    from+40(FP), $0x00
+	JEQ     vnniLanes_3x4_start
+	VMOVDQU (DI), Y0
+	VMOVDQU 32(DI), Y1
+	VMOVDQU 64(DI), Y2
+	VMOVDQU 96(DI), Y3
+	VMOVDQU 128(DI), Y4
+	VMOVDQU 160(DI), Y5
+	VMOVDQU 192(DI), Y6
+	VMOVDQU 224(DI), Y7
+	VMOVDQU 256(DI), Y8
+	VMOVDQU 288(DI), Y9
+	VMOVDQU 320(DI), Y10
+	VMOVDQU 352(DI), Y11
+
+vnniLanes_3x4_start:
+vnniLanes_3x4_loop:
+	VMOVDQU      (AX), Y12
+	VMOVDQU      32(AX), Y13
+	VMOVDQU      64(AX), Y14
+	VPBROADCASTD (CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD (CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD (CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD (BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	PREFETCHT0   256(CX)
+	PREFETCHT1   (R8)
+	VMOVDQU      96(AX), Y12
+	VMOVDQU      128(AX), Y13
+	VMOVDQU      160(AX), Y14
+	VPBROADCASTD 4(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 4(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 4(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 4(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	PREFETCHT0   256(CX)(DX*1)
+	PREFETCHT1   64(R8)
+	VMOVDQU      192(AX), Y12
+	VMOVDQU      224(AX), Y13
+	VMOVDQU      256(AX), Y14
+	VPBROADCASTD 8(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 8(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 8(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 8(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	PREFETCHT0   256(CX)(DX*2)
+	PREFETCHT1   128(R8)
+	VMOVDQU      288(AX), Y12
+	VMOVDQU      320(AX), Y13
+	VMOVDQU      352(AX), Y14
+	VPBROADCASTD 12(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 12(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 12(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 12(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	PREFETCHT0   256(BX)
+	PREFETCHT1   192(R8)
+	VMOVDQU      384(AX), Y12
+	VMOVDQU      416(AX), Y13
+	VMOVDQU      448(AX), Y14
+	VPBROADCASTD 16(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 16(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 16(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 16(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      480(AX), Y12
+	VMOVDQU      512(AX), Y13
+	VMOVDQU      544(AX), Y14
+	VPBROADCASTD 20(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 20(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 20(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 20(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      576(AX), Y12
+	VMOVDQU      608(AX), Y13
+	VMOVDQU      640(AX), Y14
+	VPBROADCASTD 24(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 24(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 24(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 24(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      672(AX), Y12
+	VMOVDQU      704(AX), Y13
+	VMOVDQU      736(AX), Y14
+	VPBROADCASTD 28(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 28(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 28(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 28(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      768(AX), Y12
+	VMOVDQU      800(AX), Y13
+	VMOVDQU      832(AX), Y14
+	VPBROADCASTD 32(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 32(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 32(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 32(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      864(AX), Y12
+	VMOVDQU      896(AX), Y13
+	VMOVDQU      928(AX), Y14
+	VPBROADCASTD 36(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 36(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 36(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 36(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      960(AX), Y12
+	VMOVDQU      992(AX), Y13
+	VMOVDQU      1024(AX), Y14
+	VPBROADCASTD 40(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 40(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 40(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 40(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1056(AX), Y12
+	VMOVDQU      1088(AX), Y13
+	VMOVDQU      1120(AX), Y14
+	VPBROADCASTD 44(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 44(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 44(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 44(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1152(AX), Y12
+	VMOVDQU      1184(AX), Y13
+	VMOVDQU      1216(AX), Y14
+	VPBROADCASTD 48(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 48(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 48(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 48(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1248(AX), Y12
+	VMOVDQU      1280(AX), Y13
+	VMOVDQU      1312(AX), Y14
+	VPBROADCASTD 52(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 52(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 52(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 52(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1344(AX), Y12
+	VMOVDQU      1376(AX), Y13
+	VMOVDQU      1408(AX), Y14
+	VPBROADCASTD 56(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 56(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 56(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 56(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1440(AX), Y12
+	VMOVDQU      1472(AX), Y13
+	VMOVDQU      1504(AX), Y14
+	VPBROADCASTD 60(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 60(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 60(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 60(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	ADDQ         $+1536, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, BX
+	ADDQ         $+256, R8
+	DECQ         SI
+	JNZ          vnniLanes_3x4_loop
+	VMOVDQU      Y0, (DI)
+	VMOVDQU      Y1, 32(DI)
+	VMOVDQU      Y2, 64(DI)
+	VMOVDQU      Y3, 96(DI)
+	VMOVDQU      Y4, 128(DI)
+	VMOVDQU      Y5, 160(DI)
+	VMOVDQU      Y6, 192(DI)
+	VMOVDQU      Y7, 224(DI)
+	VMOVDQU      Y8, 256(DI)
+	VMOVDQU      Y9, 288(DI)
+	VMOVDQU      Y10, 320(DI)
+	VMOVDQU      Y11, 352(DI)
+	VZEROUPPER
+	RET
+
 // func vnniLanes_2x6(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·vnniLanes_2x6(SB), NOSPLIT, $0-56
@@ -2444,7 +3970,7 @@ TEXT ·vnniLanes_2x6(SB), NOSPLIT, $0-56
 	VPXOR   Y10, Y10, Y10
 	VPXOR   Y11, Y11, Y11
 	CMPQ    from+40(FP), $0x00
-	JEQ     vnniLanes_2x6_loop
+	JEQ     vnniLanes_2x6_start
 	VMOVDQU (DI), Y0
 	VMOVDQU 32(DI), Y1
 	VMOVDQU 64(DI), Y2
@@ -2458,6 +3984,7 @@ TEXT ·vnniLanes_2x6(SB), NOSPLIT, $0-56
 	VMOVDQU 320(DI), Y10
 	VMOVDQU 352(DI), Y11
 
+vnniLanes_2x6_start:
 vnniLanes_2x6_loop:
 	VMOVDQU      (AX), Y12
 	VMOVDQU      32(AX), Y13
@@ -3580,1149 +5107,9 @@ vnniLanes_2x6_loop:
 	VZEROUPPER
 	RET
 
-// func vnniLanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
-// Requires: AVX, AVX2, MMX+
-TEXT ·vnniLanes_3x4(SB), NOSPLIT, $0-56
-	MOVQ    x+0(FP), AX
-	MOVQ    w+8(FP), CX
-	MOVQ    ldw+16(FP), DX
-	LEAQ    (CX)(DX*2), BX
-	ADDQ    DX, BX
-	MOVQ    n+24(FP), SI
-	MOVQ    sums+32(FP), DI
-	MOVQ    pf+48(FP), R8
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	VPXOR   Y2, Y2, Y2
-	VPXOR   Y3, Y3, Y3
-	VPXOR   Y4, Y4, Y4
-	VPXOR   Y5, Y5, Y5
-	VPXOR   Y6, Y6, Y6
-	VPXOR   Y7, Y7, Y7
-	VPXOR   Y8, Y8, Y8
-	VPXOR   Y9, Y9, Y9
-	VPXOR   Y10, Y10, Y10
-	VPXOR   Y11, Y11, Y11
-	CMPQ    from+40(FP), $0x00
-	JEQ     vnniLanes_3x4_loop
-	VMOVDQU (DI), Y0
-	VMOVDQU 32(DI), Y1
-	VMOVDQU 64(DI), Y2
-	VMOVDQU 96(DI), Y3
-	VMOVDQU 128(DI), Y4
-	VMOVDQU 160(DI), Y5
-	VMOVDQU 192(DI), Y6
-	VMOVDQU 224(DI), Y7
-	VMOVDQU 256(DI), Y8
-	VMOVDQU 288(DI), Y9
-	VMOVDQU 320(DI), Y10
-	VMOVDQU 352(DI), Y11
-
-vnniLanes_3x4_loop:
-	VMOVDQU      (AX), Y12
-	VMOVDQU      32(AX), Y13
-	VMOVDQU      64(AX), Y14
-	VPBROADCASTD (CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD (CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD (CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD (BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	PREFETCHT0   256(CX)
-	PREFETCHT1   (R8)
-	VMOVDQU      96(AX), Y12
-	VMOVDQU      128(AX), Y13
-	VMOVDQU      160(AX), Y14
-	VPBROADCASTD 4(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 4(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 4(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 4(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	PREFETCHT0   256(CX)(DX*1)
-	PREFETCHT1   64(R8)
-	VMOVDQU      192(AX), Y12
-	VMOVDQU      224(AX), Y13
-	VMOVDQU      256(AX), Y14
-	VPBROADCASTD 8(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 8(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 8(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 8(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	PREFETCHT0   256(CX)(DX*2)
-	PREFETCHT1   128(R8)
-	VMOVDQU      288(AX), Y12
-	VMOVDQU      320(AX), Y13
-	VMOVDQU      352(AX), Y14
-	VPBROADCASTD 12(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 12(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 12(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 12(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	PREFETCHT0   256(BX)
-	PREFETCHT1   192(R8)
-	VMOVDQU      384(AX), Y12
-	VMOVDQU      416(AX), Y13
-	VMOVDQU      448(AX), Y14
-	VPBROADCASTD 16(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 16(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 16(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 16(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      480(AX), Y12
-	VMOVDQU      512(AX), Y13
-	VMOVDQU      544(AX), Y14
-	VPBROADCASTD 20(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 20(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 20(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 20(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      576(AX), Y12
-	VMOVDQU      608(AX), Y13
-	VMOVDQU      640(AX), Y14
-	VPBROADCASTD 24(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 24(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 24(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 24(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      672(AX), Y12
-	VMOVDQU      704(AX), Y13
-	VMOVDQU      736(AX), Y14
-	VPBROADCASTD 28(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 28(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 28(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 28(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      768(AX), Y12
-	VMOVDQU      800(AX), Y13
-	VMOVDQU      832(AX), Y14
-	VPBROADCASTD 32(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 32(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 32(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 32(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      864(AX), Y12
-	VMOVDQU      896(AX), Y13
-	VMOVDQU      928(AX), Y14
-	VPBROADCASTD 36(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 36(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 36(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 36(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      960(AX), Y12
-	VMOVDQU      992(AX), Y13
-	VMOVDQU      1024(AX), Y14
-	VPBROADCASTD 40(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 40(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 40(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 40(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      1056(AX), Y12
-	VMOVDQU      1088(AX), Y13
-	VMOVDQU      1120(AX), Y14
-	VPBROADCASTD 44(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 44(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 44(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 44(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      1152(AX), Y12
-	VMOVDQU      1184(AX), Y13
-	VMOVDQU      1216(AX), Y14
-	VPBROADCASTD 48(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 48(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 48(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 48(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      1248(AX), Y12
-	VMOVDQU      1280(AX), Y13
-	VMOVDQU      1312(AX), Y14
-	VPBROADCASTD 52(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 52(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 52(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 52(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      1344(AX), Y12
-	VMOVDQU      1376(AX), Y13
-	VMOVDQU      1408(AX), Y14
-	VPBROADCASTD 56(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 56(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 56(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 56(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      1440(AX), Y12
-	VMOVDQU      1472(AX), Y13
-	VMOVDQU      1504(AX), Y14
-	VPBROADCASTD 60(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 60(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 60(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 60(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	ADDQ         $+1536, AX
-	ADDQ         $+64, CX
-	ADDQ         $+64, BX
-	ADDQ         $+256, R8
-	DECQ         SI
-	JNZ          vnniLanes_3x4_loop
-	VMOVDQU      Y0, (DI)
-	VMOVDQU      Y1, 32(DI)
-	VMOVDQU      Y2, 64(DI)
-	VMOVDQU      Y3, 96(DI)
-	VMOVDQU      Y4, 128(DI)
-	VMOVDQU      Y5, 160(DI)
-	VMOVDQU      Y6, 192(DI)
-	VMOVDQU      Y7, 224(DI)
-	VMOVDQU      Y8, 256(DI)
-	VMOVDQU      Y9, 288(DI)
-	VMOVDQU      Y10, 320(DI)
-	VMOVDQU      Y11, 352(DI)
-	VZEROUPPER
-	RET
-
-// func vnniStoreLanes(c *int32, ldc int, sums *int32, lds int, add *int32, n int)
+// func avx2StoreLanes(c *int32, ldc int, sums *int32, lds int, add *int32, n int)
 // Requires: AVX, AVX2
-TEXT ·vnniStoreLanes(SB), NOSPLIT, $0-48
+TEXT ·avx2StoreLanes(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), AX
 	MOVQ ldc+8(FP), CX
 	LEAQ (AX)(CX*2), DX
@@ -4734,7 +5121,7 @@ TEXT ·vnniStoreLanes(SB), NOSPLIT, $0-48
 	MOVQ add+32(FP), R8
 	MOVQ n+40(FP), R9
 
-vnniStoreLanes_loop:
+avx2StoreLanes_loop:
 	VMOVDQU     (SI), Y0
 	ADDQ        DI, SI
 	VMOVDQU     (SI), Y1
@@ -4797,7 +5184,7 @@ vnniStoreLanes_loop:
 	ADDQ        $+32, DX
 	ADDQ        $+32, BX
 	DECQ        R9
-	JNZ         vnniStoreLanes_loop
+	JNZ         avx2StoreLanes_loop
 	VZEROUPPER
 	RET
 

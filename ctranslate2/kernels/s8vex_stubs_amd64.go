@@ -26,13 +26,13 @@ func vnniDotS8_3x4(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int
 func vnniDotS8_1x1(a *uint8, lda int, b *int8, ldb int, k int, c *int32, ldc int, add *int32, pf uintptr)
 
 //go:noescape
-func avx2Widen(dst *int16, src *uint8, n int)
+func avx2PackLanes(dst *uint8, step int, a *uint8, lda int, n int)
 
 //go:noescape
-func avx2PackPairs(dst *int16, b *int8, ldb int, n int)
+func avx2Lanes_2x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
 
 //go:noescape
-func avx2PanelWords(a *int16, lda int, panel *int16, n int, c *int32, ldc int, sums *int32, lds int)
+func avx2Lanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
 
 //go:noescape
 func vnniPackLanes(dst *uint8, step int, a *uint8, lda int, n int)
@@ -41,13 +41,13 @@ func vnniPackLanes(dst *uint8, step int, a *uint8, lda int, n int)
 func vnniLanes_2x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
 
 //go:noescape
-func vnniLanes_2x6(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
-
-//go:noescape
 func vnniLanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
 
 //go:noescape
-func vnniStoreLanes(c *int32, ldc int, sums *int32, lds int, add *int32, n int)
+func vnniLanes_2x6(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+
+//go:noescape
+func avx2StoreLanes(c *int32, ldc int, sums *int32, lds int, add *int32, n int)
 
 //go:noescape
 func avx2CoarseErrors(w *int8, n int, step int, inverse int) int32

@@ -4,32 +4,51 @@ import (
 	"fmt"
 
 	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/reg"
 )
 
-// Products of many rows with AVX-VNNI: the rows are lanes of registers, packed in groups of
-// four of k, and four of a column's weights, as they are stored, are multiplied by all of
-// them. So weights need no packing, and no sums are added across lanes.
+// Products of many rows: the rows are lanes of registers, packed in groups of as many of k
+// as a lane holds, and such a group of a column's weights is multiplied by all of them. So
+// weights need no packing, and no sums are added across lanes.
 
 // lanes generates sums[j][i] = Σ x[k][i]·w[j][k] for some columns of 64·n weights and some
-// registers of eight rows: x is [16·n][rows][4] and sums [columns][rows]. Where what is
-// multiplied begins at another k than 0, it adds to the sums. Meanwhile the columns' lines
-// to come are fetched, and as many at pf in the order of their addresses.
-func lanes(registers, columns int) {
-	name := fmt.Sprintf("vnniLanes_%dx%d", registers, columns)
+// registers of eight rows: x are groups of k of all rows, as packLanes leaves them, and sums
+// [columns][rows]. Where what is multiplied begins at another k than 0, it adds to the sums.
+// Meanwhile as many lines as the columns have are fetched at pf, in the order of their
+// addresses.
+func (t *instructions) lanes(registers, columns int) {
+	name := fmt.Sprintf("%sLanes_%dx%d", t.prefix, registers, columns)
 	text(name, "func(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)")
 	x, ws, n, sums, pf := gp("x"), rowsOf("w", "ldw", columns), gp("n"), gp("sums"), gp("pf")
 	products := registers * columns
-	weight := products + registers
 	for i := range products {
 		VPXOR(y[i], y[i], y[i])
 	}
 	CMPQ(param("from"), imm(0))
-	JEQ(label(name + "_loop"))
+	JEQ(label(name + "_start"))
 	for i := range products {
 		VMOVDQU(mem{Base: sums, Disp: 32 * i}, y[i])
 	}
-	Label(name + "_loop")
+	Label(name + "_start")
+	if t.words {
+		SHLQ(imm(2), n)
+		laneWords(name, registers, columns, x, ws, n, pf)
+	} else {
+		laneBytes(name, registers, columns, x, ws, n, pf)
+	}
+	for i := range products {
+		VMOVDQU(y[i], mem{Base: sums, Disp: 32 * i})
+	}
+	end()
+}
+
+// laneBytes generates the loop over n times 64 of k for bytes: weights are multiplied from
+// where they are stored, in groups of four.
+func laneBytes(name string, registers, columns int, x reg.GPVirtual, ws rows, n, pf reg.GPVirtual) {
 	const groups = 16
+	products := registers * columns
+	weight := products + registers
+	Label(name + "_loop")
 	for g := range groups {
 		for i := range registers {
 			VMOVDQU(mem{Base: x, Disp: 32 * (registers*g + i)}, y[products+i])
@@ -50,28 +69,57 @@ func lanes(registers, columns int) {
 	spread(64*columns, pf)
 	DECQ(n)
 	JNZ(label(name + "_loop"))
-	for i := range products {
-		VMOVDQU(y[i], mem{Base: sums, Disp: 32 * i})
-	}
-	end()
 }
 
-// packLanes generates dst[k][i] = a[i][k] for eight rows of 8·n groups of four bytes, each
-// eight groups step bytes behind the eight before them.
-func packLanes() {
-	const name = "vnniPackLanes"
+// laneWords generates the loop over n times 16 of k for words: weights are widened first, and
+// then multiplied in groups of two.
+func laneWords(name string, registers, columns int, x reg.GPVirtual, ws rows, n, pf reg.GPVirtual) {
+	const groups = 8
+	products := registers * columns
+	weight, free := products, products+1
+	wide := AllocLocal(32 * columns)
+	Label(name + "_loop")
+	for j := range columns {
+		VPMOVSXBW(ws.row(j, 0), y[free+j%2])
+		VMOVDQU(y[free+j%2], wide.Offset(32*j))
+	}
+	for g := range groups {
+		for j := range columns {
+			VPBROADCASTD(wide.Offset(32*j+4*g), y[weight])
+			for i := range registers {
+				VPMADDWD(mem{Base: x, Disp: 32 * (registers*g + i)}, y[weight], y[free+i])
+			}
+			for i := range registers {
+				VPADDD(y[free+i], y[registers*j+i], y[registers*j+i])
+			}
+		}
+	}
+	for j := 0; j < columns; j += 4 {
+		PREFETCHT1(mem{Base: pf, Disp: 16 * j})
+	}
+	spread(32*registers*groups, x)
+	spread(2*groups, ws.bases...)
+	spread(16*columns, pf)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
+}
+
+// packLanes generates groups of k of eight rows, 32 bytes each: four bytes of each, or two
+// words. There are 8·n groups, each eight of them step bytes behind those before.
+func (t *instructions) packLanes() {
+	name := t.prefix + "PackLanes"
 	text(name, "func(dst *uint8, step int, a *uint8, lda int, n int)")
 	dst, step, as, n := gp("dst"), gp("step"), rowsOf("a", "lda", 8), gp("n")
 	Label(name + "_loop")
 	for i := range 8 {
-		VMOVDQU(as.row(i, 0), y[i])
+		t.loadA(as.row(i, 0), i)
 	}
 	transpose8()
 	for d := range 8 {
 		VMOVDQU(y[8+d], mem{Base: dst})
 		ADDQ(step, dst)
 	}
-	spread(32, as.bases...)
+	spread(t.width, as.bases...)
 	DECQ(n)
 	JNZ(label(name + "_loop"))
 	end()
@@ -80,7 +128,7 @@ func packLanes() {
 // storeLanes generates c[i][j] = sums[j][i] + add[j] for eight rows and 8·n columns. Strides
 // are in bytes.
 func storeLanes() {
-	const name = "vnniStoreLanes"
+	const name = "avx2StoreLanes"
 	text(name, "func(c *int32, ldc int, sums *int32, lds int, add *int32, n int)")
 	cs, sums, lds, add, n := rowsOf("c", "ldc", 8), gp("sums"), gp("lds"), gp("add"), gp("n")
 	Label(name + "_loop")

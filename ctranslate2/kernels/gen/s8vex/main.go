@@ -20,13 +20,12 @@ func main() {
 	for _, t := range [][2]int{{1, 4}, {2, 4}, {3, 4}, {1, 1}} {
 		vnni.dot(t[0], t[1])
 	}
-	widen()
-	packPairs()
-	panelWords()
-	packLanes()
-	for _, t := range [][2]int{{2, 4}, {2, 6}, {3, 4}} {
-		lanes(t[0], t[1])
+	for _, t := range []*instructions{&avx2, &vnni} {
+		t.packLanes()
+		t.lanes(2, 4)
+		t.lanes(3, 4)
 	}
+	vnni.lanes(2, 6)
 	storeLanes()
 	coarseErrors()
 	coarseLevels()
