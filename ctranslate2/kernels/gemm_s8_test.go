@@ -405,8 +405,8 @@ func TestQuotients(t *testing.T) {
 	})
 }
 
-// TestProductsAllocateNothing once they have what memory they need.
-func TestProductsAllocateNothing(t *testing.T) {
+// TestStepsAllocateNothing: what a step runs has all of its memory after the first time.
+func TestStepsAllocateNothing(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		const n, k = 300, 128
 		r, best := newRand(), make([]Candidate, 33)
@@ -423,12 +423,21 @@ func TestProductsAllocateNothing(t *testing.T) {
 			for i := range m {
 				x = append(x, towards(r, w, i, 3)...)
 			}
-			rows, y := screenRows(t, e, x, m, k), make([]float32, m*n)
+			rows, y, scores, offsets := screenRows(t, e, x, m, k), make([]float32, m*n), make([]float32, m*m), make([]int32, m)
+			var q QuantizedRows
+			defer q.Free()
 			if allocs := testing.AllocsPerRun(10, func() {
+				e.Quantize(&q, x, k, m, k, false)
+				e.Quantize(&q, x, k-3, m, k-3, false) // what is left behind whole registers
 				e.LinearS8(y, n, rows.QuantizedRows, w, nil)
 				if c != nil {
 					e.LinearArgMax(best[:m], rows, c, nil)
 				}
+				GemmNT(scores, m, x, k, m, x, k, m, k, 1)
+				DotRowsAt(scores[:m], x[:k], x, offsets, 1, 0)
+				Softmax(scores[:m])
+				WeightedRowsAt(y[:k], scores[:m], x, offsets, 0)
+				LayerNorm(y[:k], x[:k], x[:k], x[:k], 1)
 			}); allocs > 0 {
 				t.Errorf("%d rows: %v allocations", m, allocs)
 			}

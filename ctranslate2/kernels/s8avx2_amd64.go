@@ -16,18 +16,25 @@ var avx2S8 = s8Kernels{
 
 func quantizeRowAVX2(dst []uint8, x []float32, truncate bool) float32 {
 	scale, inverse := activationScale(avx2AbsMax(ptr(x), len(x)))
-	quantize := avx2QuantizeU8
-	if truncate {
-		quantize = avx2QuantizeU8Truncate
-	}
 	n := len(x) &^ 7
-	quantize(ptr(dst), ptr(x), n/8, scale)
-	var last [8]float32
-	var bytes [8]uint8
-	copy(last[:], x[n:])
-	quantize(&bytes[0], &last[0], 1, scale)
-	copy(dst[n:len(x)], bytes[:])
+	quantizeAVX2(ptr(dst), ptr(x), n/8, scale, truncate)
+	if n < len(x) {
+		var last [8]float32
+		var bytes [8]uint8
+		copy(last[:], x[n:])
+		quantizeAVX2(&bytes[0], &last[0], 1, scale, truncate)
+		copy(dst[n:len(x)], bytes[:])
+	}
 	return inverse
+}
+
+// quantizeAVX2 calls the kernel by its name, so that nothing it is given escapes to the heap.
+func quantizeAVX2(dst *uint8, x *float32, n int, scale float32, truncate bool) {
+	if truncate {
+		avx2QuantizeU8Truncate(dst, x, n, scale)
+	} else {
+		avx2QuantizeU8(dst, x, n, scale)
+	}
 }
 
 // vexTile is a product of a block of rows and some columns.
