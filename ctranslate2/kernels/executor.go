@@ -26,7 +26,7 @@ type Executor struct {
 // NewExecutor starts an executor of some threads; the caller of its methods is
 // one of them.
 func NewExecutor(threads int) *Executor {
-	threads = max(threads, 1)
+	threads = min(max(threads, 1), mostThreads)
 	e := &Executor{threads: threads, pool: newPool(threads), scratch: make([]memory.Buffer, threads), packs: make([]memory.Buffer, threads)}
 	e.s8.shares = newShares(threads)
 	return e

@@ -11,21 +11,34 @@ type Task interface{ Do(thread, i int) }
 // pool runs pieces of tasks on the caller and on workers. A worker that has
 // nothing to do spins for a moment, because the next operation of a model
 // follows within microseconds, and then sleeps.
+//
+// A task is for as many workers as it has pieces. Those that have not begun when its last
+// piece is taken, because the system runs something else on their processor, are called
+// off: nobody waits for them.
 type pool struct {
 	workers []*worker
 	task    Task
 	pieces  shares
+	all     []share // of which pieces has those of a task's threads
+	_       [64]byte
+	call    atomic.Uint64 // the task's number, and in the last 16 bits how many threads it is for
+	_       [56]byte
 }
 
+// mostThreads is how many threads a task may be for: its call has 16 bits for that.
+const mostThreads = 1<<16 - 1
+
+// closing is the call to end.
+const closing = 1<<64 - 1
+
 type worker struct {
-	_     [64]byte
-	start atomic.Uint32 // raised to start a task
-	_     [60]byte
-	done  atomic.Uint32 // equals start once the task is done
-	_     [60]byte
-	slept atomic.Bool
-	wake  chan struct{}
-	stop  bool
+	_       [64]byte
+	claimed atomic.Uint64 // the last task that the worker has begun or is called off
+	_       [56]byte
+	done    atomic.Uint64 // the last task that it has ended
+	_       [56]byte
+	slept   atomic.Bool
+	wake    chan struct{}
 }
 
 // spins is how often a worker looks for work before it sleeps: some 50 µs, more
@@ -33,7 +46,7 @@ type worker struct {
 const spins = 4000
 
 func newPool(threads int) *pool {
-	p := &pool{pieces: newShares(threads)}
+	p := &pool{all: newShares(threads).each}
 	for i := 1; i < threads; i++ {
 		w := &worker{wake: make(chan struct{}, 1)}
 		p.workers = append(p.workers, w)
@@ -44,36 +57,42 @@ func newPool(threads int) *pool {
 
 // work is the loop of a worker.
 func (p *pool) work(w *worker, thread int) {
-	for seen := uint32(1); ; seen++ {
-		w.await(seen)
-		if w.stop {
+	for last := uint64(0); ; {
+		last = p.await(w, last)
+		if last == closing {
 			return
 		}
-		p.drain(thread)
-		w.done.Store(seen)
+		if task, threads := last>>16, int(last%(mostThreads+1)); thread < threads && w.claim(task) {
+			p.drain(thread)
+			w.done.Store(task)
+		}
 	}
 }
 
-// await returns once start is raised to want.
-func (w *worker) await(want uint32) {
-	for i := 0; w.start.Load() != want; i++ {
-		if i < spins {
-			pause()
-			continue
+// await returns the next call that is not last.
+func (p *pool) await(w *worker, last uint64) uint64 {
+	for range spins {
+		if call := p.call.Load(); call != last {
+			return call
 		}
-		w.slept.Swap(true) // no plain store: emulators of arm64 let the load overtake it
-		if w.start.Load() == want {
-			if !w.slept.CompareAndSwap(true, false) {
-				<-w.wake // the caller saw us asleep and sends
-			}
-			return
-		}
-		<-w.wake
+		pause()
 	}
+	w.slept.Swap(true) // no plain store: emulators of arm64 let the load overtake it
+	if call := p.call.Load(); call != last && w.slept.CompareAndSwap(true, false) {
+		return call
+	}
+	<-w.wake // whoever calls saw us asleep and sends
+	return p.call.Load()
 }
 
-func (w *worker) raise() {
-	w.start.Add(1)
+// claim reports whether it is the first to claim a task, and no later one was claimed.
+func (w *worker) claim(task uint64) bool {
+	last := w.claimed.Load()
+	return last < task && w.claimed.CompareAndSwap(last, task)
+}
+
+// rouse wakes the worker if it sleeps.
+func (w *worker) rouse() {
 	if w.slept.Load() && w.slept.CompareAndSwap(true, false) {
 		w.wake <- struct{}{}
 	}
@@ -88,28 +107,38 @@ func (p *pool) drain(thread int) {
 
 // run runs t.Do(thread, i) for i in [0, n) and returns when all are done.
 func (p *pool) run(n int, t Task) {
-	p.task = t
+	threads := min(n, len(p.all))
+	p.task, p.pieces.each = t, p.all[:threads]
 	p.pieces.divide(n, 1)
-	for _, w := range p.workers {
-		w.raise()
+	task := p.call.Load()>>16 + 1
+	p.call.Store(task<<16 | uint64(threads))
+	for _, w := range p.workers[:threads-1] {
+		w.rouse()
 	}
 	p.drain(0)
-	for _, w := range p.workers {
-		want := w.start.Load()
-		for i := 0; w.done.Load() != want; i++ {
-			pause()
-			if i > spins {
-				runtime.Gosched()
-			}
-		}
+	for _, w := range p.workers[:threads-1] {
+		w.join(task)
 	}
 	p.task = nil
 }
 
+// join calls the worker off if it has not begun the task, or waits until it has ended it.
+func (w *worker) join(task uint64) {
+	if w.done.Load() == task || w.claim(task) {
+		return
+	}
+	for i := 0; w.done.Load() != task; i++ {
+		pause()
+		if i > spins {
+			runtime.Gosched()
+		}
+	}
+}
+
 func (p *pool) close() {
+	p.call.Store(closing)
 	for _, w := range p.workers {
-		w.stop = true
-		w.raise()
+		w.rouse()
 	}
 }
 
