@@ -7,7 +7,7 @@ import (
 
 var (
 	avx512Coarse  = coarseKernels{pack: packCoarseAVX512, arrange: inGroups, pairs: coarsePairsAVX512, reaching: coarseReachingAVX512}
-	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, arrange: asTheyAre, dots: coarseDotsVNNI, reaching: coarseReachingAVX2}
+	avxVNNICoarse = coarseKernels{pack: packCoarseAVX2, arrange: asTheyAre, dots: vnniCoarseDots.products, reaching: coarseReachingAVX2}
 	avx2Coarse    = coarseKernels{pack: packCoarseAVX2, arrange: asTheyAre, dots: avx2CoarseDots.products, reaching: coarseReachingAVX2}
 )
 
@@ -164,47 +164,59 @@ func pairColumns(panel []byte, depth int) {
 	coarsePairs_1(&noRow[0], 0, &zero, ptr(panel), depth/16, ptr(own), 0, 0)
 }
 
-// vexCoarseDots are a tier's products with levels, by rows less 1.
-type vexCoarseDots [2]func(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
-
-var (
-	avx2CoarseDots = vexCoarseDots{avx2CoarseDots_1, avx2CoarseDots_2}
-	vnniCoarseDots = vexCoarseDots{vnniCoarseDots_1, vnniCoarseDots_2}
+type (
+	// wholePanelDots multiplies rows by the levels of a panel, 32·n of k.
+	wholePanelDots func(a *int8, lda int, panel *byte, n int, c *int32, ldc int)
+	// halfPanelDots does by those of half its columns, and fetches as much at pf.
+	halfPanelDots func(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
 )
 
+// vexCoarseDots are a tier's products with levels, by rows: of a few with whole panels, of
+// more with half a panel at a time.
+type vexCoarseDots struct {
+	whole     []wholePanelDots
+	halves    []halfPanelDots
+	halfDepth int // of k, which n of halves counts
+}
+
+var (
+	avx2CoarseDots = vexCoarseDots{
+		[]wholePanelDots{1: avx2CoarseDots_1, avx2CoarseDots_2},
+		[]halfPanelDots{1: avx2CoarseHalf_1, avx2CoarseHalf_2, avx2CoarseHalf_3, avx2CoarseHalf_4, avx2CoarseHalf_5},
+		32,
+	}
+	vnniCoarseDots = vexCoarseDots{
+		[]wholePanelDots{1: vnniCoarseDots_1, vnniCoarseDots_2},
+		[]halfPanelDots{1: vnniCoarseHalf_1, vnniCoarseHalf_2, vnniCoarseHalf_3, vnniCoarseHalf_4, vnniCoarseHalf_5, vnniCoarseHalf_6},
+		16,
+	}
+)
+
+// products multiplies blocks of some rows by the halves of a panel, of which the first
+// block fetches the next one; or one or two rows by all of it.
 func (v *vexCoarseDots) products(c []int32, ldc int, a levelRows, panels []byte, depth int) {
 	size := coarsePanelBytes(depth)
 	for p := range len(panels) / size {
-		for r := 0; r < a.n; r += len(v) {
-			v[min(len(v), a.n-r)-1](&a.data[r*a.row], a.row, &panels[p*size], depth/32, &c[r*ldc+p*coarseColumns], 4*ldc)
+		panel, c := panels[p*size:], c[p*coarseColumns:]
+		if a.n < len(v.whole) {
+			v.whole[a.n](&a.data[0], a.row, &panel[0], depth/32, &c[0], 4*ldc)
+			continue
 		}
+		v.half(c, ldc, a, panel, 0, depth)
+		v.half(c, ldc, a, panel, 1, depth)
 	}
 }
 
-// vnniCoarseHalves are products with half a panel of levels, by rows.
-var vnniCoarseHalves = [...]func(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr){
-	1: vnniCoarseHalf_1, vnniCoarseHalf_2, vnniCoarseHalf_3, vnniCoarseHalf_4, vnniCoarseHalf_5, vnniCoarseHalf_6,
-}
-
-// coarseDotsVNNI multiplies blocks of some rows by the halves of a panel, of which the first
-// block fetches the next one; or two rows by all of it.
-func coarseDotsVNNI(c []int32, ldc int, a levelRows, panels []byte, depth int) {
-	if a.n <= len(vnniCoarseDots) {
-		vnniCoarseDots.products(c, ldc, a, panels, depth)
-		return
-	}
-	most, size := len(vnniCoarseHalves)-1, coarsePanelBytes(depth)
+// half multiplies all rows by a half of a panel.
+func (v *vexCoarseDots) half(c []int32, ldc int, a levelRows, panel []byte, half, depth int) {
+	from := &panel[32*half]
+	ahead := uintptr(unsafe.Pointer(from)) + uintptr(coarsePanelBytes(depth)+half*coarseColumns*depth/4)
+	most := len(v.halves) - 1
 	blocks := (a.n + most - 1) / most
-	for p := range len(panels) / size {
-		for half := range 2 {
-			from := &panels[p*size+32*half]
-			ahead := uintptr(unsafe.Pointer(from)) + uintptr(size+half*coarseColumns*depth/4)
-			for i := range blocks {
-				r := a.n * i / blocks
-				vnniCoarseHalves[a.n*(i+1)/blocks-r](&a.data[r*a.row], a.row, from, depth/16, &c[r*ldc+p*coarseColumns+8*half], 4*ldc, ahead)
-				ahead = uintptr(unsafe.Pointer(from)) // which is in the cache
-			}
-		}
+	for i := range blocks {
+		r := a.n * i / blocks
+		v.halves[a.n*(i+1)/blocks-r](&a.data[r*a.row], a.row, from, depth/v.halfDepth, &c[r*ldc+8*half], 4*ldc, ahead)
+		ahead = uintptr(unsafe.Pointer(from)) // which is in the cache
 	}
 }
 

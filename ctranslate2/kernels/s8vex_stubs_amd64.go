@@ -86,6 +86,21 @@ func vnniCoarseHalf_5(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf
 func vnniCoarseHalf_6(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
 
 //go:noescape
+func avx2CoarseHalf_1(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func avx2CoarseHalf_2(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func avx2CoarseHalf_3(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func avx2CoarseHalf_4(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
+func avx2CoarseHalf_5(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)
+
+//go:noescape
 func avx2SparseS8(v *uint8, ldv int, at *int32, groups int, w *int8, width int, c *int32)
 
 //go:noescape

@@ -159,8 +159,9 @@ func (t *instructions) coarseDots(mr int) {
 	end()
 }
 
-// halfPanelRows is how many rows half a panel is multiplied by, at most.
-const halfPanelRows = 6
+// halfPanelRows is how many rows half a panel is multiplied by, at most: of bytes, and of
+// words.
+const halfPanelRows, halfPanelWordRows = 6, 5
 
 // coarseHalf generates the products of mr rows of 16·n signed bytes and the levels of half a
 // panel's columns, eight and the eight 16 behind them: c[i][0..8] and c[i][16..24]. The
@@ -206,6 +207,60 @@ func coarseHalf(mr int) {
 		VMOVDQU(h, mem{Base: c, Disp: 64})
 		ADDQ(ldc, c)
 	}
+	end()
+}
+
+// coarseHalfWords is coarseHalf for AVX2, of n twice as large pieces: products of levels add up
+// in words for 32 of k, and these in dwords at c.
+func coarseHalfWords(mr int) {
+	name := fmt.Sprintf("avx2CoarseHalf_%d", mr)
+	text(name, "func(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)")
+	as, cs := rowsOf("a", "lda", mr), rowsOf("c", "ldc", mr)
+	half, n, pf := gp("half"), gp("n"), gp("pf")
+	const l, h, x, low, free = 2 * halfPanelWordRows, 2*halfPanelWordRows + 1, 2*halfPanelWordRows + 2, 2*halfPanelWordRows + 3, 2*halfPanelWordRows + 4
+	dwords := func(value uint32, i int) {
+		r := GP32()
+		MOVL(operand.U32(value), r)
+		VMOVD(r, y[i].AsX())
+		VPBROADCASTD(y[i].AsX(), y[i])
+	}
+	dwords(0x0f0f0f0f, low)
+	VPXOR(y[l], y[l], y[l])
+	for i := range 2 * mr {
+		VMOVDQU(y[l], cs.row(i/2, 64*(i%2)))
+	}
+	Label(name + "_loop")
+	for u := range 8 {
+		VMOVDQU(mem{Base: half, Disp: 64 * u}, y[l])
+		VPSRLW(imm(4), y[l], y[h])
+		VPAND(y[low], y[l], y[l])
+		VPAND(y[low], y[h], y[h])
+		if u%2 == 0 {
+			PREFETCHT1(mem{Base: pf, Disp: 32 * u})
+		}
+		for i := range mr {
+			VPBROADCASTD(as.row(i, 4*u), y[x])
+			for j, levels := range []int{l, h} {
+				if u == 0 {
+					VPMADDUBSW(y[x], y[levels], y[2*i+j])
+				} else {
+					avx2.multiplyLevels(levels, x, 2*i+j, free)
+				}
+			}
+		}
+	}
+	dwords(0x00010001, x)
+	for i := range 2 * mr {
+		to := cs.row(i/2, 64*(i%2))
+		VPMADDWD(y[x], y[i], y[i])
+		VPADDD(to, y[i], y[i])
+		VMOVDQU(y[i], to)
+	}
+	spread(512, half)
+	spread(256, pf)
+	spread(32, as.bases...)
+	DECQ(n)
+	JNZ(label(name + "_loop"))
 	end()
 }
 

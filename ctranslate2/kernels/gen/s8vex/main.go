@@ -36,6 +36,9 @@ func main() {
 	for m := 1; m <= halfPanelRows; m++ {
 		coarseHalf(m)
 	}
+	for m := 1; m <= halfPanelWordRows; m++ {
+		coarseHalfWords(m)
+	}
 	avx2.sparse()
 	vnni.sparse()
 	coarseBounds(false)
