@@ -176,7 +176,7 @@ type (
 type vexCoarseDots struct {
 	whole     []wholePanelDots
 	halves    []halfPanelDots
-	halfDepth int // of k, which n of halves counts
+	halfDepth int // of k, for each n of halves
 }
 
 var (

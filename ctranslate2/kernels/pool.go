@@ -19,9 +19,9 @@ type pool struct {
 	workers []*worker
 	task    Task
 	pieces  shares
-	all     []share // of which pieces has those of a task's threads
+	all     []share // by thread; pieces has those of the threads that a task is for
 	_       [64]byte
-	call    atomic.Uint64 // the task's number, and in the last 16 bits how many threads it is for
+	call    atomic.Uint64 // the task's number, and in the low 16 bits how many threads it is for
 	_       [56]byte
 }
 
@@ -33,9 +33,9 @@ const closing = 1<<64 - 1
 
 type worker struct {
 	_       [64]byte
-	claimed atomic.Uint64 // the last task that the worker has begun or is called off
+	claimed atomic.Uint64 // the last task that the worker has begun or was called off from
 	_       [56]byte
-	done    atomic.Uint64 // the last task that it has ended
+	done    atomic.Uint64 // the last task that has ended for it
 	_       [56]byte
 	slept   atomic.Bool
 	wake    chan struct{}
@@ -69,7 +69,8 @@ func (p *pool) work(w *worker, thread int) {
 	}
 }
 
-// await returns the next call that is not last.
+// await returns the next call that is not last, or last again where the worker was roused
+// so late that it has answered it already.
 func (p *pool) await(w *worker, last uint64) uint64 {
 	for range spins {
 		if call := p.call.Load(); call != last {
@@ -77,7 +78,7 @@ func (p *pool) await(w *worker, last uint64) uint64 {
 		}
 		pause()
 	}
-	w.slept.Swap(true) // no plain store: emulators of arm64 let the load overtake it
+	w.slept.Swap(true) // no plain store: see publish
 	if call := p.call.Load(); call != last && w.slept.CompareAndSwap(true, false) {
 		return call
 	}
@@ -111,22 +112,36 @@ func (p *pool) run(n int, t Task) {
 	p.task, p.pieces.each = t, p.all[:threads]
 	p.pieces.divide(n, 1)
 	task := p.call.Load()>>16 + 1
-	p.call.Store(task<<16 | uint64(threads))
-	for _, w := range p.workers[:threads-1] {
-		w.rouse()
-	}
+	p.publish(task<<16|uint64(threads), threads)
 	p.drain(0)
+	for _, w := range p.workers[:threads-1] {
+		w.callOff(task)
+	}
 	for _, w := range p.workers[:threads-1] {
 		w.join(task)
 	}
 	p.task = nil
 }
 
-// join calls the worker off if it has not begun the task, or waits until it has ended it.
-func (w *worker) join(task uint64) {
-	if w.done.Load() == task || w.claim(task) {
-		return
+// publish lets workers know of a call, of which the first threads - 1 must not sleep. Like
+// a worker that goes to sleep, it swaps and does not store before it looks at the other's
+// side: emulators of arm64 let loads overtake stores.
+func (p *pool) publish(call uint64, threads int) {
+	p.call.Swap(call)
+	for _, w := range p.workers[:threads-1] {
+		w.rouse()
 	}
+}
+
+// callOff ends a task for a worker that has not begun it.
+func (w *worker) callOff(task uint64) {
+	if w.done.Load() != task && w.claim(task) {
+		w.done.Store(task)
+	}
+}
+
+// join waits until the task has ended for the worker.
+func (w *worker) join(task uint64) {
 	for i := 0; w.done.Load() != task; i++ {
 		pause()
 		if i > spins {
@@ -136,10 +151,7 @@ func (w *worker) join(task uint64) {
 }
 
 func (p *pool) close() {
-	p.call.Store(closing)
-	for _, w := range p.workers {
-		w.rouse()
-	}
+	p.publish(closing, len(p.all))
 }
 
 // pause waits for some tens of nanoseconds. It is a function with a frame of

@@ -80,6 +80,9 @@ func TestLateWorker(t *testing.T) {
 	for range 3 {
 		p.run(10, c)
 	}
+	if late := p.call.Load() >> 16; w.claim(late) || w.claim(late-1) {
+		t.Error("a worker claims what it was called off from")
+	}
 	go p.work(w, 1)
 	s := &stuck{all: make(chan struct{})}
 	s.missing.Store(9)

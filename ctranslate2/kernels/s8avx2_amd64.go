@@ -114,7 +114,7 @@ func rowSumAVX2(row []int8) int32 {
 
 func rowSumsAVX2(dst []int32, rows []int8, k int) { eachRowSum(dst, rows, k, rowSumAVX2) }
 
-var avx2Lanes = vexLaneKernels{13, 2, avx2PackLanes, avx2Lanes_2x4, avx2Lanes_3x4, nil}
+var avx2Lanes = vexLaneKernels{least: 13, size: 2, pack: avx2PackLanes, two: avx2Lanes_2x4, three: avx2Lanes_3x4}
 
 // avx2PackTask packs the rows of a product as lanes.
 type avx2PackTask s8Task

@@ -18,7 +18,7 @@ func productsAVXVNNI(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 i
 	avxVNNITiles.products(c, ldc, a, w, n0, n1, next)
 }
 
-var vnniLanes = vexLaneKernels{12, 1, vnniPackLanes, vnniLanes_2x4, vnniLanes_3x4, vnniLanes_2x6}
+var vnniLanes = vexLaneKernels{least: 12, size: 1, pack: vnniPackLanes, two: vnniLanes_2x4, twoBySix: vnniLanes_2x6, three: vnniLanes_3x4}
 
 // vnniPackTask packs the rows of a product as lanes.
 type vnniPackTask s8Task

@@ -1426,7 +1426,7 @@ avx2PackLanes_loop:
 	VZEROUPPER
 	RET
 
-// func avx2Lanes_2x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+// func avx2Lanes_2x4(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·avx2Lanes_2x4(SB), NOSPLIT, $128-56
 	MOVQ    x+0(FP), AX
@@ -1445,7 +1445,7 @@ TEXT ·avx2Lanes_2x4(SB), NOSPLIT, $128-56
 	VPXOR   Y5, Y5, Y5
 	VPXOR   Y6, Y6, Y6
 	VPXOR   Y7, Y7, Y7
-	CMPQ    from+40(FP), $0x00
+	CMPQ    more+40(FP), $0x00
 	JEQ     avx2Lanes_2x4_start
 	VMOVDQU (DI), Y0
 	VMOVDQU 32(DI), Y1
@@ -1646,7 +1646,7 @@ avx2Lanes_2x4_loop:
 	VZEROUPPER
 	RET
 
-// func avx2Lanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+// func avx2Lanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·avx2Lanes_3x4(SB), NOSPLIT, $128-56
 	MOVQ    x+0(FP), AX
@@ -1669,7 +1669,7 @@ TEXT ·avx2Lanes_3x4(SB), NOSPLIT, $128-56
 	VPXOR   Y9, Y9, Y9
 	VPXOR   Y10, Y10, Y10
 	VPXOR   Y11, Y11, Y11
-	CMPQ    from+40(FP), $0x00
+	CMPQ    more+40(FP), $0x00
 	JEQ     avx2Lanes_3x4_start
 	VMOVDQU (DI), Y0
 	VMOVDQU 32(DI), Y1
@@ -2012,7 +2012,7 @@ vnniPackLanes_loop:
 	VZEROUPPER
 	RET
 
-// func vnniLanes_2x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+// func vnniLanes_2x4(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·vnniLanes_2x4(SB), NOSPLIT, $0-56
 	MOVQ    x+0(FP), AX
@@ -2031,7 +2031,7 @@ TEXT ·vnniLanes_2x4(SB), NOSPLIT, $0-56
 	VPXOR   Y5, Y5, Y5
 	VPXOR   Y6, Y6, Y6
 	VPXOR   Y7, Y7, Y7
-	CMPQ    from+40(FP), $0x00
+	CMPQ    more+40(FP), $0x00
 	JEQ     vnniLanes_2x4_start
 	VMOVDQU (DI), Y0
 	VMOVDQU 32(DI), Y1
@@ -2805,7 +2805,7 @@ vnniLanes_2x4_loop:
 	VZEROUPPER
 	RET
 
-// func vnniLanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+// func vnniLanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·vnniLanes_3x4(SB), NOSPLIT, $0-56
 	MOVQ    x+0(FP), AX
@@ -2828,7 +2828,7 @@ TEXT ·vnniLanes_3x4(SB), NOSPLIT, $0-56
 	VPXOR   Y9, Y9, Y9
 	VPXOR   Y10, Y10, Y10
 	VPXOR   Y11, Y11, Y11
-	CMPQ    from+40(FP), $0x00
+	CMPQ    more+40(FP), $0x00
 	JEQ     vnniLanes_3x4_start
 	VMOVDQU (DI), Y0
 	VMOVDQU 32(DI), Y1
@@ -3946,7 +3946,7 @@ vnniLanes_3x4_loop:
 	VZEROUPPER
 	RET
 
-// func vnniLanes_2x6(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+// func vnniLanes_2x6(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
 // Requires: AVX, AVX2, MMX+
 TEXT ·vnniLanes_2x6(SB), NOSPLIT, $0-56
 	MOVQ    x+0(FP), AX
@@ -3969,7 +3969,7 @@ TEXT ·vnniLanes_2x6(SB), NOSPLIT, $0-56
 	VPXOR   Y9, Y9, Y9
 	VPXOR   Y10, Y10, Y10
 	VPXOR   Y11, Y11, Y11
-	CMPQ    from+40(FP), $0x00
+	CMPQ    more+40(FP), $0x00
 	JEQ     vnniLanes_2x6_start
 	VMOVDQU (DI), Y0
 	VMOVDQU 32(DI), Y1
@@ -6898,6 +6898,9 @@ TEXT ·avx2CoarseHalf_1(SB), NOSPLIT, $0-56
 	MOVL         $0x0f0f0f0f, DI
 	VMOVD        DI, X13
 	VPBROADCASTD X13, Y13
+	MOVL         $0x00010001, DI
+	VMOVD        DI, X15
+	VPBROADCASTD X15, Y15
 	VPXOR        Y10, Y10, Y10
 	VMOVDQU      Y10, (CX)
 	VMOVDQU      Y10, 64(CX)
@@ -6977,13 +6980,10 @@ avx2CoarseHalf_1_loop:
 	VPADDW       Y14, Y0, Y0
 	VPMADDUBSW   Y12, Y11, Y14
 	VPADDW       Y14, Y1, Y1
-	MOVL         $0x00010001, DI
-	VMOVD        DI, X12
-	VPBROADCASTD X12, Y12
-	VPMADDWD     Y12, Y0, Y0
+	VPMADDWD     Y15, Y0, Y0
 	VPADDD       (CX), Y0, Y0
 	VMOVDQU      Y0, (CX)
-	VPMADDWD     Y12, Y1, Y1
+	VPMADDWD     Y15, Y1, Y1
 	VPADDD       64(CX), Y1, Y1
 	VMOVDQU      Y1, 64(CX)
 	ADDQ         $+512, DX
@@ -7007,6 +7007,9 @@ TEXT ·avx2CoarseHalf_2(SB), NOSPLIT, $0-56
 	MOVL         $0x0f0f0f0f, R9
 	VMOVD        R9, X13
 	VPBROADCASTD X13, Y13
+	MOVL         $0x00010001, R9
+	VMOVD        R9, X15
+	VPBROADCASTD X15, Y15
 	VPXOR        Y10, Y10, Y10
 	VMOVDQU      Y10, (DX)
 	VMOVDQU      Y10, 64(DX)
@@ -7126,19 +7129,16 @@ avx2CoarseHalf_2_loop:
 	VPADDW       Y14, Y2, Y2
 	VPMADDUBSW   Y12, Y11, Y14
 	VPADDW       Y14, Y3, Y3
-	MOVL         $0x00010001, R9
-	VMOVD        R9, X12
-	VPBROADCASTD X12, Y12
-	VPMADDWD     Y12, Y0, Y0
+	VPMADDWD     Y15, Y0, Y0
 	VPADDD       (DX), Y0, Y0
 	VMOVDQU      Y0, (DX)
-	VPMADDWD     Y12, Y1, Y1
+	VPMADDWD     Y15, Y1, Y1
 	VPADDD       64(DX), Y1, Y1
 	VMOVDQU      Y1, 64(DX)
-	VPMADDWD     Y12, Y2, Y2
+	VPMADDWD     Y15, Y2, Y2
 	VPADDD       (DX)(BX*1), Y2, Y2
 	VMOVDQU      Y2, (DX)(BX*1)
-	VPMADDWD     Y12, Y3, Y3
+	VPMADDWD     Y15, Y3, Y3
 	VPADDD       64(DX)(BX*1), Y3, Y3
 	VMOVDQU      Y3, 64(DX)(BX*1)
 	ADDQ         $+512, SI
@@ -7162,6 +7162,9 @@ TEXT ·avx2CoarseHalf_3(SB), NOSPLIT, $0-56
 	MOVL         $0x0f0f0f0f, R9
 	VMOVD        R9, X13
 	VPBROADCASTD X13, Y13
+	MOVL         $0x00010001, R9
+	VMOVD        R9, X15
+	VPBROADCASTD X15, Y15
 	VPXOR        Y10, Y10, Y10
 	VMOVDQU      Y10, (DX)
 	VMOVDQU      Y10, 64(DX)
@@ -7321,25 +7324,22 @@ avx2CoarseHalf_3_loop:
 	VPADDW       Y14, Y4, Y4
 	VPMADDUBSW   Y12, Y11, Y14
 	VPADDW       Y14, Y5, Y5
-	MOVL         $0x00010001, R9
-	VMOVD        R9, X12
-	VPBROADCASTD X12, Y12
-	VPMADDWD     Y12, Y0, Y0
+	VPMADDWD     Y15, Y0, Y0
 	VPADDD       (DX), Y0, Y0
 	VMOVDQU      Y0, (DX)
-	VPMADDWD     Y12, Y1, Y1
+	VPMADDWD     Y15, Y1, Y1
 	VPADDD       64(DX), Y1, Y1
 	VMOVDQU      Y1, 64(DX)
-	VPMADDWD     Y12, Y2, Y2
+	VPMADDWD     Y15, Y2, Y2
 	VPADDD       (DX)(BX*1), Y2, Y2
 	VMOVDQU      Y2, (DX)(BX*1)
-	VPMADDWD     Y12, Y3, Y3
+	VPMADDWD     Y15, Y3, Y3
 	VPADDD       64(DX)(BX*1), Y3, Y3
 	VMOVDQU      Y3, 64(DX)(BX*1)
-	VPMADDWD     Y12, Y4, Y4
+	VPMADDWD     Y15, Y4, Y4
 	VPADDD       (DX)(BX*2), Y4, Y4
 	VMOVDQU      Y4, (DX)(BX*2)
-	VPMADDWD     Y12, Y5, Y5
+	VPMADDWD     Y15, Y5, Y5
 	VPADDD       64(DX)(BX*2), Y5, Y5
 	VMOVDQU      Y5, 64(DX)(BX*2)
 	ADDQ         $+512, SI
@@ -7367,6 +7367,9 @@ TEXT ·avx2CoarseHalf_4(SB), NOSPLIT, $0-56
 	MOVL         $0x0f0f0f0f, R11
 	VMOVD        R11, X13
 	VPBROADCASTD X13, Y13
+	MOVL         $0x00010001, R11
+	VMOVD        R11, X15
+	VPBROADCASTD X15, Y15
 	VPXOR        Y10, Y10, Y10
 	VMOVDQU      Y10, (BX)
 	VMOVDQU      Y10, 64(BX)
@@ -7566,31 +7569,28 @@ avx2CoarseHalf_4_loop:
 	VPADDW       Y14, Y6, Y6
 	VPMADDUBSW   Y12, Y11, Y14
 	VPADDW       Y14, Y7, Y7
-	MOVL         $0x00010001, R11
-	VMOVD        R11, X12
-	VPBROADCASTD X12, Y12
-	VPMADDWD     Y12, Y0, Y0
+	VPMADDWD     Y15, Y0, Y0
 	VPADDD       (BX), Y0, Y0
 	VMOVDQU      Y0, (BX)
-	VPMADDWD     Y12, Y1, Y1
+	VPMADDWD     Y15, Y1, Y1
 	VPADDD       64(BX), Y1, Y1
 	VMOVDQU      Y1, 64(BX)
-	VPMADDWD     Y12, Y2, Y2
+	VPMADDWD     Y15, Y2, Y2
 	VPADDD       (BX)(SI*1), Y2, Y2
 	VMOVDQU      Y2, (BX)(SI*1)
-	VPMADDWD     Y12, Y3, Y3
+	VPMADDWD     Y15, Y3, Y3
 	VPADDD       64(BX)(SI*1), Y3, Y3
 	VMOVDQU      Y3, 64(BX)(SI*1)
-	VPMADDWD     Y12, Y4, Y4
+	VPMADDWD     Y15, Y4, Y4
 	VPADDD       (BX)(SI*2), Y4, Y4
 	VMOVDQU      Y4, (BX)(SI*2)
-	VPMADDWD     Y12, Y5, Y5
+	VPMADDWD     Y15, Y5, Y5
 	VPADDD       64(BX)(SI*2), Y5, Y5
 	VMOVDQU      Y5, 64(BX)(SI*2)
-	VPMADDWD     Y12, Y6, Y6
+	VPMADDWD     Y15, Y6, Y6
 	VPADDD       (DI), Y6, Y6
 	VMOVDQU      Y6, (DI)
-	VPMADDWD     Y12, Y7, Y7
+	VPMADDWD     Y15, Y7, Y7
 	VPADDD       64(DI), Y7, Y7
 	VMOVDQU      Y7, 64(DI)
 	ADDQ         $+512, R8
@@ -7619,6 +7619,9 @@ TEXT ·avx2CoarseHalf_5(SB), NOSPLIT, $0-56
 	MOVL         $0x0f0f0f0f, R11
 	VMOVD        R11, X13
 	VPBROADCASTD X13, Y13
+	MOVL         $0x00010001, R11
+	VMOVD        R11, X15
+	VPBROADCASTD X15, Y15
 	VPXOR        Y10, Y10, Y10
 	VMOVDQU      Y10, (BX)
 	VMOVDQU      Y10, 64(BX)
@@ -7858,37 +7861,34 @@ avx2CoarseHalf_5_loop:
 	VPADDW       Y14, Y8, Y8
 	VPMADDUBSW   Y12, Y11, Y14
 	VPADDW       Y14, Y9, Y9
-	MOVL         $0x00010001, R11
-	VMOVD        R11, X12
-	VPBROADCASTD X12, Y12
-	VPMADDWD     Y12, Y0, Y0
+	VPMADDWD     Y15, Y0, Y0
 	VPADDD       (BX), Y0, Y0
 	VMOVDQU      Y0, (BX)
-	VPMADDWD     Y12, Y1, Y1
+	VPMADDWD     Y15, Y1, Y1
 	VPADDD       64(BX), Y1, Y1
 	VMOVDQU      Y1, 64(BX)
-	VPMADDWD     Y12, Y2, Y2
+	VPMADDWD     Y15, Y2, Y2
 	VPADDD       (BX)(SI*1), Y2, Y2
 	VMOVDQU      Y2, (BX)(SI*1)
-	VPMADDWD     Y12, Y3, Y3
+	VPMADDWD     Y15, Y3, Y3
 	VPADDD       64(BX)(SI*1), Y3, Y3
 	VMOVDQU      Y3, 64(BX)(SI*1)
-	VPMADDWD     Y12, Y4, Y4
+	VPMADDWD     Y15, Y4, Y4
 	VPADDD       (BX)(SI*2), Y4, Y4
 	VMOVDQU      Y4, (BX)(SI*2)
-	VPMADDWD     Y12, Y5, Y5
+	VPMADDWD     Y15, Y5, Y5
 	VPADDD       64(BX)(SI*2), Y5, Y5
 	VMOVDQU      Y5, 64(BX)(SI*2)
-	VPMADDWD     Y12, Y6, Y6
+	VPMADDWD     Y15, Y6, Y6
 	VPADDD       (DI), Y6, Y6
 	VMOVDQU      Y6, (DI)
-	VPMADDWD     Y12, Y7, Y7
+	VPMADDWD     Y15, Y7, Y7
 	VPADDD       64(DI), Y7, Y7
 	VMOVDQU      Y7, 64(DI)
-	VPMADDWD     Y12, Y8, Y8
+	VPMADDWD     Y15, Y8, Y8
 	VPADDD       (DI)(SI*1), Y8, Y8
 	VMOVDQU      Y8, (DI)(SI*1)
-	VPMADDWD     Y12, Y9, Y9
+	VPMADDWD     Y15, Y9, Y9
 	VPADDD       64(DI)(SI*1), Y9, Y9
 	VMOVDQU      Y9, 64(DI)(SI*1)
 	ADDQ         $+512, R8

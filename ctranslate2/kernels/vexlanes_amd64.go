@@ -9,8 +9,9 @@ const (
 	vexLaneBytes   = 8 << 10 // of a register of rows at a time, so that they stay in the first cache
 )
 
-// vexLaneKernel multiplies registers of rows by some columns of 64·n weights from k = from on.
-type vexLaneKernel func(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)
+// vexLaneKernel multiplies registers of rows by some columns of 64·n weights. It adds to the
+// sums if more is not 0.
+type vexLaneKernel func(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
 
 // vexLaneKernels are those of a tier.
 type vexLaneKernels struct {
@@ -54,7 +55,9 @@ func vexLaneBlockAt(i, m int) vexLaneBlock {
 // vexLaneRow is the first row of register i of m rows: the last one ends with them.
 func vexLaneRow(i, m int) int { return min(i*vexLanes, m-vexLanes) }
 
-// prepare makes room for the rows of a product, packed, and reports whether it is worth it.
+// prepare makes room for the rows of a product, packed, and reports whether it is worth it:
+// there are more rows than a register has, more columns than a block, so that the last block
+// may begin earlier, and whole lines of each.
 func (v *vexLaneKernels) prepare(t *s8Task) bool {
 	w, m := t.w, t.a.Rows
 	t.tiles = nil
@@ -81,16 +84,15 @@ func (v *vexLaneKernels) blocked(t *s8Task, thread int, c []int32, n0, n1 int, n
 		t.multiply(c, n0, n1, next, out, ldo)
 		return
 	}
-	const products = 3 * vexLanes * vexLaneColumns
-	room := int32s(t.e.packs[thread].Grow(2 * 4 * products))
+	sums := int32s(t.e.packs[thread].Grow(4 * 3 * vexLanes * vexLaneColumns))
 	for n := n0; n < n1; n += vexLaneColumns {
 		width := min(vexLaneColumns, n1-n)
 		p := min(n, t.w.N-(width+vexLaneUnit-1)/vexLaneUnit*vexLaneUnit)
 		b := s8Block{t, n0, n1, n, p, width}
 		for i := range vexLaneBlocks(t.a.Rows) {
 			rows := vexLaneBlockAt(i, t.a.Rows)
-			v.multiply(&b, rows, room[:products], i == 0, next)
-			b.finishVexLanes(rows, out, ldo, room[:products], room[products:])
+			v.multiply(&b, rows, sums, i == 0, next)
+			b.finishVexLanes(rows, out, ldo, sums, c)
 		}
 	}
 }
@@ -116,11 +118,11 @@ func (v *vexLaneKernels) multiply(b *s8Block, rows vexLaneBlock, sums []int32, f
 // finishVexLanes passes the block's products, sums [columns][rows], through the epilogue, by
 // way of c.
 func (b *s8Block) finishVexLanes(rows vexLaneBlock, out []float32, ldo int, sums, c []int32) {
-	m, height, groups := b.t.a.Rows, rows.registers*vexLanes, (b.n+b.width-b.p)/8
+	m, height, columns := b.t.a.Rows, rows.registers*vexLanes, b.n+b.width-b.p
 	for i := rows.first; i < rows.first+rows.registers; i++ {
-		avx2StoreLanes(&c[0], 4*vexLaneColumns, &sums[(i-rows.first)*vexLanes], 4*height, &b.t.w.Comp[b.p], groups)
+		avx2StoreLanes(&c[0], 4*columns, &sums[(i-rows.first)*vexLanes], 4*height, &b.t.w.Comp[b.p], columns/8)
 		for r := i * vexLanes; r < min((i+1)*vexLanes, m); r++ {
-			products := c[(r-vexLaneRow(i, m))*vexLaneColumns+b.n-b.p:]
+			products := c[(r-vexLaneRow(i, m))*columns+b.n-b.p:]
 			b.t.epilogue(out[r*ldo+b.n-b.n0:][:b.width], products, r, b.n)
 		}
 	}

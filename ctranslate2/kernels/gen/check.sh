@@ -12,7 +12,8 @@ for file in *.s *stubs*.go; do
   cmp "$file" "$kernels/$file"
 done
 # Instructions of SSE take hundreds of cycles where the upper half of a register is not zero.
-if grep -nE '^[[:space:]]+[A-UW-Z][A-Z0-9]*[[:space:]].*\bX[0-9]+' ./*_amd64.s; then
-  echo "these instructions of SSE should be AVX's" >&2
+found=$(grep -nE '^[[:space:]]+[A-UW-Z][A-Z0-9]*[[:space:]].*\bX[0-9]+' ./*_amd64.s || [ $? = 1 ])
+if [ -n "$found" ]; then
+  printf "these instructions of SSE should be AVX's:\n%s\n" "$found" >&2
   exit 1
 fi

@@ -210,14 +210,15 @@ func coarseHalf(mr int) {
 	end()
 }
 
-// coarseHalfWords is coarseHalf for AVX2, of n twice as large pieces: products of levels add up
-// in words for 32 of k, and these in dwords at c.
+// coarseHalfWords is coarseHalf for AVX2, of rows of 32·n, four lines for each n: products of
+// levels add up in words for 32 of k, and these in dwords at c.
 func coarseHalfWords(mr int) {
 	name := fmt.Sprintf("avx2CoarseHalf_%d", mr)
 	text(name, "func(a *int8, lda int, half *byte, n int, c *int32, ldc int, pf uintptr)")
 	as, cs := rowsOf("a", "lda", mr), rowsOf("c", "ldc", mr)
 	half, n, pf := gp("half"), gp("n"), gp("pf")
 	const l, h, x, low, free = 2 * halfPanelWordRows, 2*halfPanelWordRows + 1, 2*halfPanelWordRows + 2, 2*halfPanelWordRows + 3, 2*halfPanelWordRows + 4
+	const ones = free + 1
 	dwords := func(value uint32, i int) {
 		r := GP32()
 		MOVL(operand.U32(value), r)
@@ -225,6 +226,7 @@ func coarseHalfWords(mr int) {
 		VPBROADCASTD(y[i].AsX(), y[i])
 	}
 	dwords(0x0f0f0f0f, low)
+	dwords(0x00010001, ones)
 	VPXOR(y[l], y[l], y[l])
 	for i := range 2 * mr {
 		VMOVDQU(y[l], cs.row(i/2, 64*(i%2)))
@@ -249,10 +251,9 @@ func coarseHalfWords(mr int) {
 			}
 		}
 	}
-	dwords(0x00010001, x)
 	for i := range 2 * mr {
 		to := cs.row(i/2, 64*(i%2))
-		VPMADDWD(y[x], y[i], y[i])
+		VPMADDWD(y[ones], y[i], y[i])
 		VPADDD(to, y[i], y[i])
 		VMOVDQU(y[i], to)
 	}

@@ -13,18 +13,18 @@ import (
 
 // lanes generates sums[j][i] = Σ x[k][i]·w[j][k] for some columns of 64·n weights and some
 // registers of eight rows: x are groups of k of all rows, as packLanes leaves them, and sums
-// [columns][rows]. Where what is multiplied begins at another k than 0, it adds to the sums.
+// [columns][rows]. If more is not 0, it adds to the sums.
 // Meanwhile as many lines as the columns have are fetched at pf, in the order of their
 // addresses.
 func (t *instructions) lanes(registers, columns int) {
 	name := fmt.Sprintf("%sLanes_%dx%d", t.prefix, registers, columns)
-	text(name, "func(x *uint8, w *int8, ldw int, n int, sums *int32, from int, pf uintptr)")
+	text(name, "func(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)")
 	x, ws, n, sums, pf := gp("x"), rowsOf("w", "ldw", columns), gp("n"), gp("sums"), gp("pf")
 	products := registers * columns
 	for i := range products {
 		VPXOR(y[i], y[i], y[i])
 	}
-	CMPQ(param("from"), imm(0))
+	CMPQ(param("more"), imm(0))
 	JEQ(label(name + "_start"))
 	for i := range products {
 		VMOVDQU(mem{Base: sums, Disp: 32 * i}, y[i])
@@ -105,7 +105,7 @@ func laneWords(name string, registers, columns int, x reg.GPVirtual, ws rows, n,
 }
 
 // packLanes generates groups of k of eight rows, 32 bytes each: four bytes of each, or two
-// words. There are 8·n groups, each eight of them step bytes behind those before.
+// words. There are 8·n groups, each step bytes behind the one before.
 func (t *instructions) packLanes() {
 	name := t.prefix + "PackLanes"
 	text(name, "func(dst *uint8, step int, a *uint8, lda int, n int)")
