@@ -71,6 +71,9 @@ func someProducts() []product {
 	for _, m := range []int{2, 12, 13, 15, 16, 17, 21, 28, 29, 31, 32, 33, 47, 70} { // whole tiles, and a little less and more
 		all = append(all, product{m, 32, 64}, product{m, 75, 192})
 	}
+	for m := 2; m <= 12; m++ { // few rows, by columns of an odd number and of a chunk of one
+		all = append(all, product{m, 33, 128}, product{m, 47, 1088})
+	}
 	for _, m := range []int{12, 16, 17, 24, 25, 33, 41, 49, 56} { // blocks of two and three registers of rows, with columns for each
 		all = append(all, product{m, 150, 128}, product{m, 136, 1088})
 	}

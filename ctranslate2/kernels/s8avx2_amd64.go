@@ -7,7 +7,7 @@ var avx2S8 = s8Kernels{
 	quantizeRow:   quantizeRowAVX2,
 	products:      productsAVX2,
 	prepare:       prepareAVX2,
-	blocked:       avx2Lanes.blocked,
+	blocked:       blockedAVX2,
 	dequantizeRow: dequantizeRowAVX2,
 	rowSums:       rowSumsAVX2,
 	coarse:        &avx2Coarse,
@@ -113,16 +113,3 @@ func rowSumAVX2(row []int8) int32 {
 }
 
 func rowSumsAVX2(dst []int32, rows []int8, k int) { eachRowSum(dst, rows, k, rowSumAVX2) }
-
-var avx2Lanes = vexLaneKernels{least: 13, size: 2, pack: avx2PackLanes, two: avx2Lanes_2x4, three: avx2Lanes_3x4}
-
-// avx2PackTask packs the rows of a product as lanes.
-type avx2PackTask s8Task
-
-func (p *avx2PackTask) Do(_, i int) { avx2Lanes.packBlock((*s8Task)(p), i) }
-
-func prepareAVX2(t *s8Task) {
-	if avx2Lanes.prepare(t) {
-		t.e.Parallel(vexLaneBlocks(t.a.Rows), (*avx2PackTask)(t))
-	}
-}

@@ -5188,6 +5188,580 @@ avx2StoreLanes_loop:
 	VZEROUPPER
 	RET
 
+// func avx2Widen(dst *int16, src *uint8, n int)
+// Requires: AVX, AVX2
+TEXT ·avx2Widen(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+avx2Widen_loop:
+	VPMOVZXBW (CX), Y0
+	VMOVDQU   Y0, (AX)
+	ADDQ      $+16, CX
+	ADDQ      $+32, AX
+	DECQ      DX
+	JNZ       avx2Widen_loop
+	VZEROUPPER
+	RET
+
+// func avx2WordDots_3(a *int16, lda int, b *int8, ldb int, n int, c *int32, ldc int, add *int32, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·avx2WordDots_3(SB), NOSPLIT, $0-72
+	MOVQ  a+0(FP), AX
+	MOVQ  lda+8(FP), CX
+	MOVQ  b+16(FP), DX
+	MOVQ  ldb+24(FP), BX
+	MOVQ  n+32(FP), SI
+	MOVQ  pf+64(FP), DI
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+
+avx2WordDots_3_loop:
+	VPMOVSXBW    (DX), Y12
+	VPMOVSXBW    (DX)(BX*1), Y13
+	VPMADDWD     (AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     (AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     (AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     (AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     (AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     (AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMOVSXBW    16(DX), Y12
+	VPMOVSXBW    16(DX)(BX*1), Y13
+	VPMADDWD     32(AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     32(AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     32(AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     32(AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     32(AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     32(AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMOVSXBW    32(DX), Y12
+	VPMOVSXBW    32(DX)(BX*1), Y13
+	VPMADDWD     64(AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     64(AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     64(AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     64(AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     64(AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     64(AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMOVSXBW    48(DX), Y12
+	VPMOVSXBW    48(DX)(BX*1), Y13
+	VPMADDWD     96(AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     96(AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     96(AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     96(AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     96(AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     96(AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	ADDQ         $+128, AX
+	ADDQ         $+64, DX
+	ADDQ         $+128, DI
+	DECQ         SI
+	JNZ          avx2WordDots_3_loop
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         add+56(FP), DX
+	VPHADDD      Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPHADDD      Y2, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X15
+	VPADDD       X15, X0, X0
+	VMOVDDUP     (DX), X15
+	VPADDD       X15, X0, X0
+	VMOVQ        X0, (AX)
+	VPEXTRQ      $0x01, X0, (AX)(CX*1)
+	LEAQ         (AX)(CX*2), AX
+	VPHADDD      Y5, Y4, Y4
+	VPHADDD      Y13, Y12, Y12
+	VPHADDD      Y12, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X15
+	VPADDD       X15, X4, X4
+	VMOVDDUP     (DX), X15
+	VPADDD       X15, X4, X4
+	VMOVQ        X4, (AX)
+	VZEROUPPER
+	RET
+
+// func avx2WordDots_4(a *int16, lda int, b *int8, ldb int, n int, c *int32, ldc int, add *int32, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·avx2WordDots_4(SB), NOSPLIT, $0-72
+	MOVQ  a+0(FP), AX
+	MOVQ  lda+8(FP), CX
+	LEAQ  (AX)(CX*2), DX
+	ADDQ  CX, DX
+	MOVQ  b+16(FP), BX
+	MOVQ  ldb+24(FP), SI
+	MOVQ  n+32(FP), DI
+	MOVQ  pf+64(FP), R8
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+
+avx2WordDots_4_loop:
+	VPMOVSXBW    (BX), Y12
+	VPMOVSXBW    (BX)(SI*1), Y13
+	VPMADDWD     (AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     (AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     (AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     (AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     (AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     (AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMADDWD     (DX), Y12, Y14
+	VPADDD       Y14, Y6, Y6
+	VPMADDWD     (DX), Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	VPMOVSXBW    16(BX), Y12
+	VPMOVSXBW    16(BX)(SI*1), Y13
+	VPMADDWD     32(AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     32(AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     32(AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     32(AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     32(AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     32(AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMADDWD     32(DX), Y12, Y14
+	VPADDD       Y14, Y6, Y6
+	VPMADDWD     32(DX), Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	VPMOVSXBW    32(BX), Y12
+	VPMOVSXBW    32(BX)(SI*1), Y13
+	VPMADDWD     64(AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     64(AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     64(AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     64(AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     64(AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     64(AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMADDWD     64(DX), Y12, Y14
+	VPADDD       Y14, Y6, Y6
+	VPMADDWD     64(DX), Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	VPMOVSXBW    48(BX), Y12
+	VPMOVSXBW    48(BX)(SI*1), Y13
+	VPMADDWD     96(AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     96(AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     96(AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     96(AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     96(AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     96(AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMADDWD     96(DX), Y12, Y14
+	VPADDD       Y14, Y6, Y6
+	VPMADDWD     96(DX), Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	ADDQ         $+128, AX
+	ADDQ         $+128, DX
+	ADDQ         $+64, BX
+	ADDQ         $+128, R8
+	DECQ         DI
+	JNZ          avx2WordDots_4_loop
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         add+56(FP), DX
+	VPHADDD      Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPHADDD      Y2, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X15
+	VPADDD       X15, X0, X0
+	VMOVDDUP     (DX), X15
+	VPADDD       X15, X0, X0
+	VMOVQ        X0, (AX)
+	VPEXTRQ      $0x01, X0, (AX)(CX*1)
+	LEAQ         (AX)(CX*2), AX
+	VPHADDD      Y5, Y4, Y4
+	VPHADDD      Y7, Y6, Y6
+	VPHADDD      Y6, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X15
+	VPADDD       X15, X4, X4
+	VMOVDDUP     (DX), X15
+	VPADDD       X15, X4, X4
+	VMOVQ        X4, (AX)
+	VPEXTRQ      $0x01, X4, (AX)(CX*1)
+	LEAQ         (AX)(CX*2), AX
+	VZEROUPPER
+	RET
+
+// func avx2WordDots_5(a *int16, lda int, b *int8, ldb int, n int, c *int32, ldc int, add *int32, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·avx2WordDots_5(SB), NOSPLIT, $0-72
+	MOVQ  a+0(FP), AX
+	MOVQ  lda+8(FP), CX
+	LEAQ  (AX)(CX*2), DX
+	ADDQ  CX, DX
+	MOVQ  b+16(FP), BX
+	MOVQ  ldb+24(FP), SI
+	MOVQ  n+32(FP), DI
+	MOVQ  pf+64(FP), R8
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
+
+avx2WordDots_5_loop:
+	VPMOVSXBW    (BX), Y12
+	VPMOVSXBW    (BX)(SI*1), Y13
+	VPMADDWD     (AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     (AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     (AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     (AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     (AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     (AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMADDWD     (DX), Y12, Y14
+	VPADDD       Y14, Y6, Y6
+	VPMADDWD     (DX), Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	VPMADDWD     (DX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y8, Y8
+	VPMADDWD     (DX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y9, Y9
+	VPMOVSXBW    16(BX), Y12
+	VPMOVSXBW    16(BX)(SI*1), Y13
+	VPMADDWD     32(AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     32(AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     32(AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     32(AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     32(AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     32(AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMADDWD     32(DX), Y12, Y14
+	VPADDD       Y14, Y6, Y6
+	VPMADDWD     32(DX), Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	VPMADDWD     32(DX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y8, Y8
+	VPMADDWD     32(DX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y9, Y9
+	VPMOVSXBW    32(BX), Y12
+	VPMOVSXBW    32(BX)(SI*1), Y13
+	VPMADDWD     64(AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     64(AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     64(AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     64(AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     64(AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     64(AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMADDWD     64(DX), Y12, Y14
+	VPADDD       Y14, Y6, Y6
+	VPMADDWD     64(DX), Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	VPMADDWD     64(DX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y8, Y8
+	VPMADDWD     64(DX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y9, Y9
+	VPMOVSXBW    48(BX), Y12
+	VPMOVSXBW    48(BX)(SI*1), Y13
+	VPMADDWD     96(AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     96(AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     96(AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     96(AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     96(AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     96(AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMADDWD     96(DX), Y12, Y14
+	VPADDD       Y14, Y6, Y6
+	VPMADDWD     96(DX), Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	VPMADDWD     96(DX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y8, Y8
+	VPMADDWD     96(DX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y9, Y9
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	ADDQ         $+128, AX
+	ADDQ         $+128, DX
+	ADDQ         $+64, BX
+	ADDQ         $+128, R8
+	DECQ         DI
+	JNZ          avx2WordDots_5_loop
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         add+56(FP), DX
+	VPHADDD      Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPHADDD      Y2, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X15
+	VPADDD       X15, X0, X0
+	VMOVDDUP     (DX), X15
+	VPADDD       X15, X0, X0
+	VMOVQ        X0, (AX)
+	VPEXTRQ      $0x01, X0, (AX)(CX*1)
+	LEAQ         (AX)(CX*2), AX
+	VPHADDD      Y5, Y4, Y4
+	VPHADDD      Y7, Y6, Y6
+	VPHADDD      Y6, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X15
+	VPADDD       X15, X4, X4
+	VMOVDDUP     (DX), X15
+	VPADDD       X15, X4, X4
+	VMOVQ        X4, (AX)
+	VPEXTRQ      $0x01, X4, (AX)(CX*1)
+	LEAQ         (AX)(CX*2), AX
+	VPHADDD      Y9, Y8, Y8
+	VPHADDD      Y13, Y12, Y12
+	VPHADDD      Y12, Y8, Y8
+	VEXTRACTI128 $0x01, Y8, X15
+	VPADDD       X15, X8, X8
+	VMOVDDUP     (DX), X15
+	VPADDD       X15, X8, X8
+	VMOVQ        X8, (AX)
+	VZEROUPPER
+	RET
+
+// func avx2WordDots_6(a *int16, lda int, b *int8, ldb int, n int, c *int32, ldc int, add *int32, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·avx2WordDots_6(SB), NOSPLIT, $0-72
+	MOVQ  a+0(FP), AX
+	MOVQ  lda+8(FP), CX
+	LEAQ  (AX)(CX*2), DX
+	ADDQ  CX, DX
+	MOVQ  b+16(FP), BX
+	MOVQ  ldb+24(FP), SI
+	MOVQ  n+32(FP), DI
+	MOVQ  pf+64(FP), R8
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
+	VPXOR Y10, Y10, Y10
+	VPXOR Y11, Y11, Y11
+
+avx2WordDots_6_loop:
+	VPMOVSXBW    (BX), Y12
+	VPMOVSXBW    (BX)(SI*1), Y13
+	VPMADDWD     (AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     (AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     (AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     (AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     (AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     (AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMADDWD     (DX), Y12, Y14
+	VPADDD       Y14, Y6, Y6
+	VPMADDWD     (DX), Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	VPMADDWD     (DX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y8, Y8
+	VPMADDWD     (DX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y9, Y9
+	VPMADDWD     (DX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y10, Y10
+	VPMADDWD     (DX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y11, Y11
+	VPMOVSXBW    16(BX), Y12
+	VPMOVSXBW    16(BX)(SI*1), Y13
+	VPMADDWD     32(AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     32(AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     32(AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     32(AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     32(AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     32(AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMADDWD     32(DX), Y12, Y14
+	VPADDD       Y14, Y6, Y6
+	VPMADDWD     32(DX), Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	VPMADDWD     32(DX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y8, Y8
+	VPMADDWD     32(DX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y9, Y9
+	VPMADDWD     32(DX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y10, Y10
+	VPMADDWD     32(DX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y11, Y11
+	VPMOVSXBW    32(BX), Y12
+	VPMOVSXBW    32(BX)(SI*1), Y13
+	VPMADDWD     64(AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     64(AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     64(AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     64(AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     64(AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     64(AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMADDWD     64(DX), Y12, Y14
+	VPADDD       Y14, Y6, Y6
+	VPMADDWD     64(DX), Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	VPMADDWD     64(DX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y8, Y8
+	VPMADDWD     64(DX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y9, Y9
+	VPMADDWD     64(DX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y10, Y10
+	VPMADDWD     64(DX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y11, Y11
+	VPMOVSXBW    48(BX), Y12
+	VPMOVSXBW    48(BX)(SI*1), Y13
+	VPMADDWD     96(AX), Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     96(AX), Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     96(AX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     96(AX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     96(AX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y4, Y4
+	VPMADDWD     96(AX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPMADDWD     96(DX), Y12, Y14
+	VPADDD       Y14, Y6, Y6
+	VPMADDWD     96(DX), Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	VPMADDWD     96(DX)(CX*1), Y12, Y14
+	VPADDD       Y14, Y8, Y8
+	VPMADDWD     96(DX)(CX*1), Y13, Y15
+	VPADDD       Y15, Y9, Y9
+	VPMADDWD     96(DX)(CX*2), Y12, Y14
+	VPADDD       Y14, Y10, Y10
+	VPMADDWD     96(DX)(CX*2), Y13, Y15
+	VPADDD       Y15, Y11, Y11
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	ADDQ         $+128, AX
+	ADDQ         $+128, DX
+	ADDQ         $+64, BX
+	ADDQ         $+128, R8
+	DECQ         DI
+	JNZ          avx2WordDots_6_loop
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         add+56(FP), DX
+	VPHADDD      Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPHADDD      Y2, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X15
+	VPADDD       X15, X0, X0
+	VMOVDDUP     (DX), X15
+	VPADDD       X15, X0, X0
+	VMOVQ        X0, (AX)
+	VPEXTRQ      $0x01, X0, (AX)(CX*1)
+	LEAQ         (AX)(CX*2), AX
+	VPHADDD      Y5, Y4, Y4
+	VPHADDD      Y7, Y6, Y6
+	VPHADDD      Y6, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X15
+	VPADDD       X15, X4, X4
+	VMOVDDUP     (DX), X15
+	VPADDD       X15, X4, X4
+	VMOVQ        X4, (AX)
+	VPEXTRQ      $0x01, X4, (AX)(CX*1)
+	LEAQ         (AX)(CX*2), AX
+	VPHADDD      Y9, Y8, Y8
+	VPHADDD      Y11, Y10, Y10
+	VPHADDD      Y10, Y8, Y8
+	VEXTRACTI128 $0x01, Y8, X15
+	VPADDD       X15, X8, X8
+	VMOVDDUP     (DX), X15
+	VPADDD       X15, X8, X8
+	VMOVQ        X8, (AX)
+	VPEXTRQ      $0x01, X8, (AX)(CX*1)
+	LEAQ         (AX)(CX*2), AX
+	VZEROUPPER
+	RET
+
 // func avx2CoarseErrors(w *int8, n int, step int, inverse int) int32
 // Requires: AVX, AVX2
 TEXT ·avx2CoarseErrors(SB), NOSPLIT, $0-36

@@ -50,6 +50,21 @@ func vnniLanes_2x6(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf 
 func avx2StoreLanes(c *int32, ldc int, sums *int32, lds int, add *int32, n int)
 
 //go:noescape
+func avx2Widen(dst *int16, src *uint8, n int)
+
+//go:noescape
+func avx2WordDots_3(a *int16, lda int, b *int8, ldb int, n int, c *int32, ldc int, add *int32, pf uintptr)
+
+//go:noescape
+func avx2WordDots_4(a *int16, lda int, b *int8, ldb int, n int, c *int32, ldc int, add *int32, pf uintptr)
+
+//go:noescape
+func avx2WordDots_5(a *int16, lda int, b *int8, ldb int, n int, c *int32, ldc int, add *int32, pf uintptr)
+
+//go:noescape
+func avx2WordDots_6(a *int16, lda int, b *int8, ldb int, n int, c *int32, ldc int, add *int32, pf uintptr)
+
+//go:noescape
 func avx2CoarseErrors(w *int8, n int, step int, inverse int) int32
 
 //go:noescape

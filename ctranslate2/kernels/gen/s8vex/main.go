@@ -27,6 +27,10 @@ func main() {
 	}
 	vnni.lanes(2, 6)
 	storeLanes()
+	widen()
+	for m := 3; m <= wordRows; m++ {
+		wordDots(m)
+	}
 	coarseErrors()
 	coarseLevels()
 	for m := 1; m <= 2; m++ {
