@@ -42,6 +42,7 @@ func prepareAVX2(t *s8Task) {
 	}
 }
 
+// blockedAVX2 multiplies rows as prepareAVX2 left them.
 func blockedAVX2(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	if t.tiles == nil || t.a.Rows >= avx2Lanes.least {
 		avx2Lanes.blocked(t, thread, c, n0, n1, next, out, ldo)
