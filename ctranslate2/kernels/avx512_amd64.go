@@ -16,7 +16,7 @@ func hasAVX512VNNI() bool {
 func machineTiers() []tier {
 	var all []tier
 	if hasAVX512VNNI() {
-		tuneAVX512(isAMD())
+		tuneAVX512(thisDesign())
 		if hasAMX() {
 			all = append(all, tier{AMX, amxS8(), avx512F32})
 		}
@@ -29,33 +29,6 @@ func machineTiers() []tier {
 		all = append(all, tier{AVX2, avx2S8, avx2F32})
 	}
 	return all
-}
-
-// tuneAVX512 chooses what is faster on a processor of AMD's, or else of Intel's. AMD's
-// add in more places than they multiply in, and foresee what is read in the order of its
-// addresses; Intel's foresee no further than a page of 4 KiB, but in several at once.
-func tuneAVX512(amd bool) {
-	avx512Coarse.pairsPay, fetchInStripes, quadsPay = amd, !amd, !amd
-	if amd {
-		avx512S8.products, avx512S8.directRows, avx512Coarse.dots = productsAVX512, 1, coarseDots.products
-		avx512S8.prepare, avx512S8.blocked = nil, blockedAVX512
-	} else {
-		avx512S8.products, avx512S8.directRows, avx512Coarse.dots = productsInStripes, len(stripesS8)-1, coarseDotsFetched
-		avx512S8.prepare, avx512S8.blocked = prepareLanes, blockedInLanes
-	}
-}
-
-// fetchInStripes says that columns of several rows are fetched in stripes, too.
-var fetchInStripes bool
-
-// quadsPay says that products of some rows are faster by quadsS8 than by columnsS8, which
-// moves the weights' bytes before it multiplies them: Intel's processors do both in the
-// same places.
-var quadsPay bool
-
-func isAMD() bool {
-	b, d, c := vendor()
-	return b == 0x68747541 && d == 0x69746e65 && c == 0x444d4163 // AuthenticAMD
 }
 
 var avx512S8 = s8Kernels{

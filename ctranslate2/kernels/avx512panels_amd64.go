@@ -14,9 +14,6 @@ var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, shift int,
 	columnsS8_10, columnsS8_11, columnsS8_12, columnsS8_13, columnsS8_14, columnsS8_15, columnsS8_16,
 }
 
-// leastQuadRows is the fewest rows that quadsS8 multiplies, if there are no more.
-const leastQuadRows = 7
-
 // quadsS8 are products with columns as they are stored, four at a time, by rows.
 var quadsS8 = [...]func(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int){
 	1: quadsS8_1, quadsS8_2, quadsS8_3, quadsS8_4, quadsS8_5, quadsS8_6, quadsS8_7, quadsS8_8,
@@ -36,7 +33,7 @@ func blockedAVX512(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, o
 	if first >= len(columnsS8) {
 		first = (a.Rows-1)%panelRows + panelRows + 1
 	}
-	inQuads := quadsPay && a.Rows >= leastQuadRows && a.Rows < len(quadsS8)
+	inQuads := a.Rows < len(quadsS8) && quads.pay(a.Rows, w.K)
 	pack := t.e.packs[thread].Grow(panelBytes(w.K) + linesBytes)
 	lines, panel := ptr(int8s(pack)), ptr(int8s(pack[linesBytes:]))
 	for n := n0; n < n1; n += panelColumns {

@@ -86,6 +86,10 @@ var (
 		1: coarseDots_1, coarseDots_2, coarseDots_3, coarseDots_4, coarseDots_5, coarseDots_6,
 		coarseDots_7, coarseDots_8, coarseDots_9, coarseDots_10, coarseDots_11, coarseDots_12,
 	}
+	coarseDotsFar = levelDots{
+		1: coarseDotsFar_1, coarseDotsFar_2, coarseDotsFar_3, coarseDotsFar_4, coarseDots_5, coarseDots_6,
+		coarseDots_7, coarseDots_8, coarseDots_9, coarseDots_10, coarseDots_11, coarseDots_12,
+	}
 	coarseDotsQuarters = levelDots{
 		1: coarseDotsQuarters_1, coarseDotsQuarters_2, coarseDotsQuarters_3, coarseDotsQuarters_4, coarseDotsQuarters_5, coarseDotsQuarters_6,
 		coarseDotsQuarters_7, coarseDotsQuarters_8, coarseDotsQuarters_9, coarseDotsQuarters_10, coarseDotsQuarters_11, coarseDotsQuarters_12,

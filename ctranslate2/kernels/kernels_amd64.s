@@ -81,17 +81,16 @@ dotS8_done:
 // func streamS8(a *uint8, b *int8, k int, n int, c *int32, add *int32)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, BMI2, MMX+
 TEXT ·streamS8(SB), NOSPLIT, $0-48
-	MOVQ  a+0(FP), AX
-	MOVQ  b+8(FP), CX
-	MOVQ  k+16(FP), DX
-	MOVQ  n+24(FP), BX
-	MOVQ  c+32(FP), SI
-	MOVQ  add+40(FP), DI
-	MOVQ  DX, R8
-	ANDQ  $0x3f, R8
-	MOVQ  $-1, R9
-	BZHIQ R8, R9, R9
-	KMOVQ R9, K1
+	MOVQ  k+16(FP), AX
+	MOVQ  c+32(FP), CX
+	MOVQ  add+40(FP), DX
+	MOVQ  b+8(FP), SI
+	LEAQ  (AX)(AX*2), DI
+	MOVQ  k+16(FP), BX
+	ANDQ  $0x3f, BX
+	MOVQ  $-1, R8
+	BZHIQ BX, R8, R8
+	KMOVQ R8, K1
 
 streamS8_columns:
 	VPXORD Z0, Z0, Z0
@@ -99,227 +98,92 @@ streamS8_columns:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	XORQ   R9, R9
-	MOVQ   DX, R10
-	SHRQ   $0x08, R10
-	JZ     streamS8_0_lines
-
-streamS8_0_block:
-	VMOVDQU8   (CX)(R9*1), Z5
-	PREFETCHT1 4096(CX)(R9*1)
-	VMOVDQU8   (AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z0
-	VMOVDQU8   64(CX)(R9*1), Z5
-	PREFETCHT1 4160(CX)(R9*1)
-	VMOVDQU8   64(AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z4
-	VMOVDQU8   128(CX)(R9*1), Z5
-	PREFETCHT1 4224(CX)(R9*1)
-	VMOVDQU8   128(AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z0
-	VMOVDQU8   192(CX)(R9*1), Z5
-	PREFETCHT1 4288(CX)(R9*1)
-	VMOVDQU8   192(AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z4
-	ADDQ       $+256, R9
-	DECQ       R10
-	JNZ        streamS8_0_block
-
-streamS8_0_lines:
-	MOVQ DX, R10
-	SUBQ R8, R10
-
-streamS8_0_line:
-	CMPQ       R9, R10
-	JGE        streamS8_0_tail
-	VMOVDQU8   (CX)(R9*1), Z5
-	PREFETCHT1 4096(CX)(R9*1)
-	VMOVDQU8   (AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z0
-	ADDQ       $0x40, R9
-	JMP        streamS8_0_line
-
-streamS8_0_tail:
-	TESTQ      R8, R8
-	JZ         streamS8_0_done
-	VMOVDQU8.Z (CX)(R9*1), K1, Z5
-	VMOVDQU8   (AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z0
-
-streamS8_0_done:
-	VPADDD Z4, Z0, Z0
-	ADDQ   DX, CX
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	XORQ   R9, R9
-	MOVQ   DX, R10
-	SHRQ   $0x08, R10
-	JZ     streamS8_1_lines
+	MOVQ   k+16(FP), R8
+	MOVQ   a+0(FP), BX
+	SHRQ   $0x07, R8
+	JZ     streamS8_line
 
-streamS8_1_block:
-	VMOVDQU8   (CX)(R9*1), Z5
-	PREFETCHT1 4096(CX)(R9*1)
-	VMOVDQU8   (AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z1
-	VMOVDQU8   64(CX)(R9*1), Z5
-	PREFETCHT1 4160(CX)(R9*1)
-	VMOVDQU8   64(AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z7
-	VMOVDQU8   128(CX)(R9*1), Z5
-	PREFETCHT1 4224(CX)(R9*1)
-	VMOVDQU8   128(AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z1
-	VMOVDQU8   192(CX)(R9*1), Z5
-	PREFETCHT1 4288(CX)(R9*1)
-	VMOVDQU8   192(AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z7
-	ADDQ       $+256, R9
-	DECQ       R10
-	JNZ        streamS8_1_block
+streamS8_lines:
+	VMOVDQU8   (BX), Z8
+	VPDPBUSD   (SI), Z8, Z0
+	PREFETCHT0 512(SI)
+	VPDPBUSD   (SI)(AX*1), Z8, Z1
+	PREFETCHT0 512(SI)(AX*1)
+	VPDPBUSD   (SI)(AX*2), Z8, Z2
+	PREFETCHT0 512(SI)(AX*2)
+	VPDPBUSD   (SI)(DI*1), Z8, Z3
+	PREFETCHT0 512(SI)(DI*1)
+	VMOVDQU8   64(BX), Z8
+	VPDPBUSD   64(SI), Z8, Z4
+	PREFETCHT0 576(SI)
+	VPDPBUSD   64(SI)(AX*1), Z8, Z5
+	PREFETCHT0 576(SI)(AX*1)
+	VPDPBUSD   64(SI)(AX*2), Z8, Z6
+	PREFETCHT0 576(SI)(AX*2)
+	VPDPBUSD   64(SI)(DI*1), Z8, Z7
+	PREFETCHT0 576(SI)(DI*1)
+	ADDQ       $+128, BX
+	ADDQ       $+128, SI
+	DECQ       R8
+	JNZ        streamS8_lines
 
-streamS8_1_lines:
-	MOVQ DX, R10
-	SUBQ R8, R10
+streamS8_line:
+	TESTQ      $+64, AX
+	JZ         streamS8_tail
+	VMOVDQU8   (BX), Z8
+	VPDPBUSD   (SI), Z8, Z0
+	PREFETCHT0 512(SI)
+	VPDPBUSD   (SI)(AX*1), Z8, Z1
+	PREFETCHT0 512(SI)(AX*1)
+	VPDPBUSD   (SI)(AX*2), Z8, Z2
+	PREFETCHT0 512(SI)(AX*2)
+	VPDPBUSD   (SI)(DI*1), Z8, Z3
+	PREFETCHT0 512(SI)(DI*1)
+	ADDQ       $+64, BX
+	ADDQ       $+64, SI
 
-streamS8_1_line:
-	CMPQ       R9, R10
-	JGE        streamS8_1_tail
-	VMOVDQU8   (CX)(R9*1), Z5
-	PREFETCHT1 4096(CX)(R9*1)
-	VMOVDQU8   (AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z1
-	ADDQ       $0x40, R9
-	JMP        streamS8_1_line
+streamS8_tail:
+	MOVQ       k+16(FP), R8
+	ANDQ       $0x3f, R8
+	JZ         streamS8_done
+	VMOVDQU8.Z (SI), K1, Z8
+	VMOVDQU8.Z (SI)(AX*1), K1, Z9
+	VMOVDQU8.Z (SI)(AX*2), K1, Z10
+	VMOVDQU8.Z (SI)(DI*1), K1, Z11
+	VMOVDQU8   (BX), Z12
+	VPDPBUSD   Z8, Z12, Z4
+	VPDPBUSD   Z9, Z12, Z5
+	VPDPBUSD   Z10, Z12, Z6
+	VPDPBUSD   Z11, Z12, Z7
+	ADDQ       R8, SI
 
-streamS8_1_tail:
-	TESTQ      R8, R8
-	JZ         streamS8_1_done
-	VMOVDQU8.Z (CX)(R9*1), K1, Z5
-	VMOVDQU8   (AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z1
-
-streamS8_1_done:
-	VPADDD Z7, Z1, Z1
-	ADDQ   DX, CX
-	VPXORD Z8, Z8, Z8
-	XORQ   R9, R9
-	MOVQ   DX, R10
-	SHRQ   $0x08, R10
-	JZ     streamS8_2_lines
-
-streamS8_2_block:
-	VMOVDQU8   (CX)(R9*1), Z5
-	PREFETCHT1 4096(CX)(R9*1)
-	VMOVDQU8   (AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z2
-	VMOVDQU8   64(CX)(R9*1), Z5
-	PREFETCHT1 4160(CX)(R9*1)
-	VMOVDQU8   64(AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z8
-	VMOVDQU8   128(CX)(R9*1), Z5
-	PREFETCHT1 4224(CX)(R9*1)
-	VMOVDQU8   128(AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z2
-	VMOVDQU8   192(CX)(R9*1), Z5
-	PREFETCHT1 4288(CX)(R9*1)
-	VMOVDQU8   192(AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z8
-	ADDQ       $+256, R9
-	DECQ       R10
-	JNZ        streamS8_2_block
-
-streamS8_2_lines:
-	MOVQ DX, R10
-	SUBQ R8, R10
-
-streamS8_2_line:
-	CMPQ       R9, R10
-	JGE        streamS8_2_tail
-	VMOVDQU8   (CX)(R9*1), Z5
-	PREFETCHT1 4096(CX)(R9*1)
-	VMOVDQU8   (AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z2
-	ADDQ       $0x40, R9
-	JMP        streamS8_2_line
-
-streamS8_2_tail:
-	TESTQ      R8, R8
-	JZ         streamS8_2_done
-	VMOVDQU8.Z (CX)(R9*1), K1, Z5
-	VMOVDQU8   (AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z2
-
-streamS8_2_done:
-	VPADDD Z8, Z2, Z2
-	ADDQ   DX, CX
-	VPXORD Z9, Z9, Z9
-	XORQ   R9, R9
-	MOVQ   DX, R10
-	SHRQ   $0x08, R10
-	JZ     streamS8_3_lines
-
-streamS8_3_block:
-	VMOVDQU8   (CX)(R9*1), Z5
-	PREFETCHT1 4096(CX)(R9*1)
-	VMOVDQU8   (AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z3
-	VMOVDQU8   64(CX)(R9*1), Z5
-	PREFETCHT1 4160(CX)(R9*1)
-	VMOVDQU8   64(AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z9
-	VMOVDQU8   128(CX)(R9*1), Z5
-	PREFETCHT1 4224(CX)(R9*1)
-	VMOVDQU8   128(AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z3
-	VMOVDQU8   192(CX)(R9*1), Z5
-	PREFETCHT1 4288(CX)(R9*1)
-	VMOVDQU8   192(AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z9
-	ADDQ       $+256, R9
-	DECQ       R10
-	JNZ        streamS8_3_block
-
-streamS8_3_lines:
-	MOVQ DX, R10
-	SUBQ R8, R10
-
-streamS8_3_line:
-	CMPQ       R9, R10
-	JGE        streamS8_3_tail
-	VMOVDQU8   (CX)(R9*1), Z5
-	PREFETCHT1 4096(CX)(R9*1)
-	VMOVDQU8   (AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z3
-	ADDQ       $0x40, R9
-	JMP        streamS8_3_line
-
-streamS8_3_tail:
-	TESTQ      R8, R8
-	JZ         streamS8_3_done
-	VMOVDQU8.Z (CX)(R9*1), K1, Z5
-	VMOVDQU8   (AX)(R9*1), Z6
-	VPDPBUSD   Z5, Z6, Z3
-
-streamS8_3_done:
-	VPADDD        Z9, Z3, Z3
-	ADDQ          DX, CX
-	VPUNPCKLDQ    Z1, Z0, Z5
+streamS8_done:
+	ADDQ          DI, SI
+	VPADDD        Z4, Z0, Z0
+	VPADDD        Z5, Z1, Z1
+	VPADDD        Z6, Z2, Z2
+	VPADDD        Z7, Z3, Z3
+	VPUNPCKLDQ    Z1, Z0, Z8
 	VPUNPCKHDQ    Z1, Z0, Z0
-	VPADDD        Z5, Z0, Z0
-	VPUNPCKLDQ    Z3, Z2, Z5
+	VPADDD        Z8, Z0, Z0
+	VPUNPCKLDQ    Z3, Z2, Z8
 	VPUNPCKHDQ    Z3, Z2, Z2
-	VPADDD        Z5, Z2, Z2
-	VPUNPCKLQDQ   Z2, Z0, Z5
+	VPADDD        Z8, Z2, Z2
+	VPUNPCKLQDQ   Z2, Z0, Z8
 	VPUNPCKHQDQ   Z2, Z0, Z0
-	VPADDD        Z5, Z0, Z0
-	VEXTRACTI64X4 $0x01, Z0, Y5
-	VPADDD        Y5, Y0, Y0
-	VEXTRACTI32X4 $0x01, Y0, X5
-	VPADDD        X5, X0, X0
-	VPADDD        (DI), X0, X0
-	VMOVDQU32     X0, (SI)
-	ADDQ          $0x10, SI
-	ADDQ          $0x10, DI
-	DECQ          BX
+	VPADDD        Z8, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z0, Y8
+	VPADDD        Y8, Y0, Y0
+	VEXTRACTI32X4 $0x01, Y0, X8
+	VPADDD        X8, X0, X0
+	VPADDD        (DX), X0, X0
+	VMOVDQU32     X0, (CX)
+	ADDQ          $0x10, CX
+	ADDQ          $0x10, DX
+	DECQ          n+24(FP)
 	JNZ           streamS8_columns
 	VZEROUPPER
 	RET
@@ -2710,6 +2574,58 @@ coarseDotsQuarters_1_loop:
 	VZEROUPPER
 	RET
 
+// func coarseDotsFar_1(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarseDotsFar_1(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         group+8(FP), CX
+	MOVQ         panel+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VPBROADCASTD SI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+
+coarseDotsFar_1_loop:
+	VMOVDQU32     (DX), Z6
+	VPANDD        Z6, Z0, Z5
+	PREFETCHT0    8192(DX)
+	VPDPBUSD.BCST (AX), Z5, Z1
+	VPDPBUSD.BCST (AX), Z6, Z2
+	ADDQ          CX, AX
+	VMOVDQU32     64(DX), Z6
+	VPANDD        Z6, Z0, Z5
+	PREFETCHT0    8256(DX)
+	VPDPBUSD.BCST (AX), Z5, Z3
+	VPDPBUSD.BCST (AX), Z6, Z4
+	ADDQ          CX, AX
+	VMOVDQU32     128(DX), Z6
+	VPANDD        Z6, Z0, Z5
+	PREFETCHT0    8320(DX)
+	VPDPBUSD.BCST (AX), Z5, Z1
+	VPDPBUSD.BCST (AX), Z6, Z2
+	ADDQ          CX, AX
+	VMOVDQU32     192(DX), Z6
+	VPANDD        Z6, Z0, Z5
+	PREFETCHT0    8384(DX)
+	VPDPBUSD.BCST (AX), Z5, Z3
+	VPDPBUSD.BCST (AX), Z6, Z4
+	ADDQ          CX, AX
+	ADDQ          $+256, DX
+	DECQ          BX
+	JNZ           coarseDotsFar_1_loop
+	MOVQ          c+32(FP), AX
+	VPADDD        Z3, Z1, Z1
+	VPADDD        Z4, Z2, Z2
+	VPSUBD        Z1, Z2, Z2
+	VPSRAD        $0x04, Z2, Z2
+	VMOVDQU32     Z1, (AX)
+	VMOVDQU32     Z2, 64(AX)
+	VZEROUPPER
+	RET
+
 // func coarseDots_2(a *int8, group int, panel *byte, n int, c *int32, ldc int)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDots_2(SB), NOSPLIT, $0-48
@@ -2839,6 +2755,77 @@ coarseDotsQuarters_2_loop:
 	ADDQ          $+256, DX
 	DECQ          BX
 	JNZ           coarseDotsQuarters_2_loop
+	MOVQ          c+32(FP), AX
+	VPADDD        Z5, Z1, Z1
+	VPADDD        Z6, Z2, Z2
+	VPSUBD        Z1, Z2, Z2
+	VPSRAD        $0x04, Z2, Z2
+	VMOVDQU32     Z1, (AX)
+	VMOVDQU32     Z2, 64(AX)
+	ADDQ          ldc+40(FP), AX
+	VPADDD        Z7, Z3, Z3
+	VPADDD        Z8, Z4, Z4
+	VPSUBD        Z3, Z4, Z4
+	VPSRAD        $0x04, Z4, Z4
+	VMOVDQU32     Z3, (AX)
+	VMOVDQU32     Z4, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarseDotsFar_2(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarseDotsFar_2(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         group+8(FP), CX
+	MOVQ         panel+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VPBROADCASTD SI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+
+coarseDotsFar_2_loop:
+	VMOVDQU32     (DX), Z10
+	VPANDD        Z10, Z0, Z9
+	PREFETCHT0    8192(DX)
+	VPDPBUSD.BCST (AX), Z9, Z1
+	VPDPBUSD.BCST (AX), Z10, Z2
+	VPDPBUSD.BCST 4(AX), Z9, Z3
+	VPDPBUSD.BCST 4(AX), Z10, Z4
+	ADDQ          CX, AX
+	VMOVDQU32     64(DX), Z10
+	VPANDD        Z10, Z0, Z9
+	PREFETCHT0    8256(DX)
+	VPDPBUSD.BCST (AX), Z9, Z5
+	VPDPBUSD.BCST (AX), Z10, Z6
+	VPDPBUSD.BCST 4(AX), Z9, Z7
+	VPDPBUSD.BCST 4(AX), Z10, Z8
+	ADDQ          CX, AX
+	VMOVDQU32     128(DX), Z10
+	VPANDD        Z10, Z0, Z9
+	PREFETCHT0    8320(DX)
+	VPDPBUSD.BCST (AX), Z9, Z1
+	VPDPBUSD.BCST (AX), Z10, Z2
+	VPDPBUSD.BCST 4(AX), Z9, Z3
+	VPDPBUSD.BCST 4(AX), Z10, Z4
+	ADDQ          CX, AX
+	VMOVDQU32     192(DX), Z10
+	VPANDD        Z10, Z0, Z9
+	PREFETCHT0    8384(DX)
+	VPDPBUSD.BCST (AX), Z9, Z5
+	VPDPBUSD.BCST (AX), Z10, Z6
+	VPDPBUSD.BCST 4(AX), Z9, Z7
+	VPDPBUSD.BCST 4(AX), Z10, Z8
+	ADDQ          CX, AX
+	ADDQ          $+256, DX
+	DECQ          BX
+	JNZ           coarseDotsFar_2_loop
 	MOVQ          c+32(FP), AX
 	VPADDD        Z5, Z1, Z1
 	VPADDD        Z6, Z2, Z2
@@ -3040,6 +3027,96 @@ coarseDotsQuarters_3_loop:
 	VZEROUPPER
 	RET
 
+// func coarseDotsFar_3(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarseDotsFar_3(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         group+8(FP), CX
+	MOVQ         panel+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VPBROADCASTD SI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+
+coarseDotsFar_3_loop:
+	VMOVDQU32     (DX), Z14
+	VPANDD        Z14, Z0, Z13
+	PREFETCHT0    8192(DX)
+	VPDPBUSD.BCST (AX), Z13, Z1
+	VPDPBUSD.BCST (AX), Z14, Z2
+	VPDPBUSD.BCST 4(AX), Z13, Z3
+	VPDPBUSD.BCST 4(AX), Z14, Z4
+	VPDPBUSD.BCST 8(AX), Z13, Z5
+	VPDPBUSD.BCST 8(AX), Z14, Z6
+	ADDQ          CX, AX
+	VMOVDQU32     64(DX), Z14
+	VPANDD        Z14, Z0, Z13
+	PREFETCHT0    8256(DX)
+	VPDPBUSD.BCST (AX), Z13, Z7
+	VPDPBUSD.BCST (AX), Z14, Z8
+	VPDPBUSD.BCST 4(AX), Z13, Z9
+	VPDPBUSD.BCST 4(AX), Z14, Z10
+	VPDPBUSD.BCST 8(AX), Z13, Z11
+	VPDPBUSD.BCST 8(AX), Z14, Z12
+	ADDQ          CX, AX
+	VMOVDQU32     128(DX), Z14
+	VPANDD        Z14, Z0, Z13
+	PREFETCHT0    8320(DX)
+	VPDPBUSD.BCST (AX), Z13, Z1
+	VPDPBUSD.BCST (AX), Z14, Z2
+	VPDPBUSD.BCST 4(AX), Z13, Z3
+	VPDPBUSD.BCST 4(AX), Z14, Z4
+	VPDPBUSD.BCST 8(AX), Z13, Z5
+	VPDPBUSD.BCST 8(AX), Z14, Z6
+	ADDQ          CX, AX
+	VMOVDQU32     192(DX), Z14
+	VPANDD        Z14, Z0, Z13
+	PREFETCHT0    8384(DX)
+	VPDPBUSD.BCST (AX), Z13, Z7
+	VPDPBUSD.BCST (AX), Z14, Z8
+	VPDPBUSD.BCST 4(AX), Z13, Z9
+	VPDPBUSD.BCST 4(AX), Z14, Z10
+	VPDPBUSD.BCST 8(AX), Z13, Z11
+	VPDPBUSD.BCST 8(AX), Z14, Z12
+	ADDQ          CX, AX
+	ADDQ          $+256, DX
+	DECQ          BX
+	JNZ           coarseDotsFar_3_loop
+	MOVQ          c+32(FP), AX
+	VPADDD        Z7, Z1, Z1
+	VPADDD        Z8, Z2, Z2
+	VPSUBD        Z1, Z2, Z2
+	VPSRAD        $0x04, Z2, Z2
+	VMOVDQU32     Z1, (AX)
+	VMOVDQU32     Z2, 64(AX)
+	ADDQ          ldc+40(FP), AX
+	VPADDD        Z9, Z3, Z3
+	VPADDD        Z10, Z4, Z4
+	VPSUBD        Z3, Z4, Z4
+	VPSRAD        $0x04, Z4, Z4
+	VMOVDQU32     Z3, (AX)
+	VMOVDQU32     Z4, 64(AX)
+	ADDQ          ldc+40(FP), AX
+	VPADDD        Z11, Z5, Z5
+	VPADDD        Z12, Z6, Z6
+	VPSUBD        Z5, Z6, Z6
+	VPSRAD        $0x04, Z6, Z6
+	VMOVDQU32     Z5, (AX)
+	VMOVDQU32     Z6, 64(AX)
+	VZEROUPPER
+	RET
+
 // func coarseDots_4(a *int8, group int, panel *byte, n int, c *int32, ldc int)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·coarseDots_4(SB), NOSPLIT, $0-48
@@ -3207,6 +3284,99 @@ coarseDotsQuarters_4_loop:
 	ADDQ          $+256, DX
 	DECQ          BX
 	JNZ           coarseDotsQuarters_4_loop
+	MOVQ          c+32(FP), AX
+	VPSUBD        Z1, Z2, Z2
+	VPSRAD        $0x04, Z2, Z2
+	VMOVDQU32     Z1, (AX)
+	VMOVDQU32     Z2, 64(AX)
+	ADDQ          ldc+40(FP), AX
+	VPSUBD        Z3, Z4, Z4
+	VPSRAD        $0x04, Z4, Z4
+	VMOVDQU32     Z3, (AX)
+	VMOVDQU32     Z4, 64(AX)
+	ADDQ          ldc+40(FP), AX
+	VPSUBD        Z5, Z6, Z6
+	VPSRAD        $0x04, Z6, Z6
+	VMOVDQU32     Z5, (AX)
+	VMOVDQU32     Z6, 64(AX)
+	ADDQ          ldc+40(FP), AX
+	VPSUBD        Z7, Z8, Z8
+	VPSRAD        $0x04, Z8, Z8
+	VMOVDQU32     Z7, (AX)
+	VMOVDQU32     Z8, 64(AX)
+	VZEROUPPER
+	RET
+
+// func coarseDotsFar_4(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·coarseDotsFar_4(SB), NOSPLIT, $0-48
+	MOVQ         a+0(FP), AX
+	MOVQ         group+8(FP), CX
+	MOVQ         panel+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVL         $0x0f0f0f0f, SI
+	VPBROADCASTD SI, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+
+coarseDotsFar_4_loop:
+	VMOVDQU32     (DX), Z10
+	VPANDD        Z10, Z0, Z9
+	PREFETCHT0    8192(DX)
+	VPDPBUSD.BCST (AX), Z9, Z1
+	VPDPBUSD.BCST (AX), Z10, Z2
+	VPDPBUSD.BCST 4(AX), Z9, Z3
+	VPDPBUSD.BCST 4(AX), Z10, Z4
+	VPDPBUSD.BCST 8(AX), Z9, Z5
+	VPDPBUSD.BCST 8(AX), Z10, Z6
+	VPDPBUSD.BCST 12(AX), Z9, Z7
+	VPDPBUSD.BCST 12(AX), Z10, Z8
+	ADDQ          CX, AX
+	VMOVDQU32     64(DX), Z10
+	VPANDD        Z10, Z0, Z9
+	PREFETCHT0    8256(DX)
+	VPDPBUSD.BCST (AX), Z9, Z1
+	VPDPBUSD.BCST (AX), Z10, Z2
+	VPDPBUSD.BCST 4(AX), Z9, Z3
+	VPDPBUSD.BCST 4(AX), Z10, Z4
+	VPDPBUSD.BCST 8(AX), Z9, Z5
+	VPDPBUSD.BCST 8(AX), Z10, Z6
+	VPDPBUSD.BCST 12(AX), Z9, Z7
+	VPDPBUSD.BCST 12(AX), Z10, Z8
+	ADDQ          CX, AX
+	VMOVDQU32     128(DX), Z10
+	VPANDD        Z10, Z0, Z9
+	PREFETCHT0    8320(DX)
+	VPDPBUSD.BCST (AX), Z9, Z1
+	VPDPBUSD.BCST (AX), Z10, Z2
+	VPDPBUSD.BCST 4(AX), Z9, Z3
+	VPDPBUSD.BCST 4(AX), Z10, Z4
+	VPDPBUSD.BCST 8(AX), Z9, Z5
+	VPDPBUSD.BCST 8(AX), Z10, Z6
+	VPDPBUSD.BCST 12(AX), Z9, Z7
+	VPDPBUSD.BCST 12(AX), Z10, Z8
+	ADDQ          CX, AX
+	VMOVDQU32     192(DX), Z10
+	VPANDD        Z10, Z0, Z9
+	PREFETCHT0    8384(DX)
+	VPDPBUSD.BCST (AX), Z9, Z1
+	VPDPBUSD.BCST (AX), Z10, Z2
+	VPDPBUSD.BCST 4(AX), Z9, Z3
+	VPDPBUSD.BCST 4(AX), Z10, Z4
+	VPDPBUSD.BCST 8(AX), Z9, Z5
+	VPDPBUSD.BCST 8(AX), Z10, Z6
+	VPDPBUSD.BCST 12(AX), Z9, Z7
+	VPDPBUSD.BCST 12(AX), Z10, Z8
+	ADDQ          CX, AX
+	ADDQ          $+256, DX
+	DECQ          BX
+	JNZ           coarseDotsFar_4_loop
 	MOVQ          c+32(FP), AX
 	VPSUBD        Z1, Z2, Z2
 	VPSRAD        $0x04, Z2, Z2
@@ -8205,14 +8375,16 @@ coarsePairs_8_loop:
 	VZEROUPPER
 	RET
 
-// func vendor() (b uint32, d uint32, c uint32)
+// func cpuid(leaf uint32) (a uint32, b uint32, c uint32, d uint32)
 // Requires: CPUID
-TEXT ·vendor(SB), NOSPLIT, $0-12
-	XORL AX, AX
+TEXT ·cpuid(SB), NOSPLIT, $0-24
+	MOVL leaf+0(FP), AX
+	XORL CX, CX
 	CPUID
-	MOVL BX, b+0(FP)
-	MOVL DX, d+4(FP)
-	MOVL CX, c+8(FP)
+	MOVL AX, a+8(FP)
+	MOVL BX, b+12(FP)
+	MOVL CX, c+16(FP)
+	MOVL DX, d+20(FP)
 	RET
 
 // func coarseReaching(dst *int32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32, inverse float32, least float32, first int32, lanes *int32) int
@@ -8578,25 +8750,25 @@ columnsS8_2_next_whole:
 	ADDQ        $+512, R8
 
 columnsS8_2_0_kept:
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD (AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
 	VPBROADCASTD (AX)(DX*1), Z4
 	VPDPBUSD     Z3, Z4, Z1
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 4(AX), Z3
 	VPDPBUSD     Z6, Z3, Z0
 	VPBROADCASTD 4(AX)(DX*1), Z3
 	VPDPBUSD     Z6, Z3, Z1
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 8(AX), Z3
 	VPDPBUSD     Z5, Z3, Z0
 	VPBROADCASTD 8(AX)(DX*1), Z3
 	VPDPBUSD     Z5, Z3, Z1
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         back+96(FP), R9
 	VPBROADCASTD 12(AX), Z3
 	VPDPBUSD     Z2, Z3, Z0
@@ -8644,25 +8816,25 @@ columnsS8_2_0_masked:
 	ADDQ        $+512, R8
 
 columnsS8_2_1_kept:
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 16(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
 	VPBROADCASTD 16(AX)(DX*1), Z4
 	VPDPBUSD     Z3, Z4, Z1
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 20(AX), Z3
 	VPDPBUSD     Z6, Z3, Z0
 	VPBROADCASTD 20(AX)(DX*1), Z3
 	VPDPBUSD     Z6, Z3, Z1
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 24(AX), Z3
 	VPDPBUSD     Z5, Z3, Z0
 	VPBROADCASTD 24(AX)(DX*1), Z3
 	VPDPBUSD     Z5, Z3, Z1
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         back+96(FP), R9
 	VPBROADCASTD 28(AX), Z3
 	VPDPBUSD     Z2, Z3, Z0
@@ -8710,25 +8882,25 @@ columnsS8_2_1_masked:
 	ADDQ        $+512, R8
 
 columnsS8_2_2_kept:
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 32(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
 	VPBROADCASTD 32(AX)(DX*1), Z4
 	VPDPBUSD     Z3, Z4, Z1
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 36(AX), Z3
 	VPDPBUSD     Z6, Z3, Z0
 	VPBROADCASTD 36(AX)(DX*1), Z3
 	VPDPBUSD     Z6, Z3, Z1
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 40(AX), Z3
 	VPDPBUSD     Z5, Z3, Z0
 	VPBROADCASTD 40(AX)(DX*1), Z3
 	VPDPBUSD     Z5, Z3, Z1
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         back+96(FP), R9
 	VPBROADCASTD 44(AX), Z3
 	VPDPBUSD     Z2, Z3, Z0
@@ -8776,25 +8948,25 @@ columnsS8_2_2_masked:
 	ADDQ        $+512, R8
 
 columnsS8_2_3_kept:
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 48(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
 	VPBROADCASTD 48(AX)(DX*1), Z4
 	VPDPBUSD     Z3, Z4, Z1
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 52(AX), Z3
 	VPDPBUSD     Z6, Z3, Z0
 	VPBROADCASTD 52(AX)(DX*1), Z3
 	VPDPBUSD     Z6, Z3, Z1
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 56(AX), Z3
 	VPDPBUSD     Z5, Z3, Z0
 	VPBROADCASTD 56(AX)(DX*1), Z3
 	VPDPBUSD     Z5, Z3, Z1
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         back+96(FP), R9
 	VPBROADCASTD 60(AX), Z3
 	VPDPBUSD     Z2, Z3, Z0
@@ -8990,7 +9162,7 @@ columnsS8_3_next_whole:
 	ADDQ        $+512, R8
 
 columnsS8_3_0_kept:
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD (AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
@@ -8998,7 +9170,7 @@ columnsS8_3_0_kept:
 	VPDPBUSD     Z4, Z5, Z1
 	VPBROADCASTD (AX)(DX*2), Z5
 	VPDPBUSD     Z4, Z5, Z2
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 4(AX), Z4
 	VPDPBUSD     Z7, Z4, Z0
@@ -9006,7 +9178,7 @@ columnsS8_3_0_kept:
 	VPDPBUSD     Z7, Z4, Z1
 	VPBROADCASTD 4(AX)(DX*2), Z4
 	VPDPBUSD     Z7, Z4, Z2
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 8(AX), Z4
 	VPDPBUSD     Z6, Z4, Z0
@@ -9014,7 +9186,7 @@ columnsS8_3_0_kept:
 	VPDPBUSD     Z6, Z4, Z1
 	VPBROADCASTD 8(AX)(DX*2), Z4
 	VPDPBUSD     Z6, Z4, Z2
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         back+96(FP), R9
 	VPBROADCASTD 12(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
@@ -9064,7 +9236,7 @@ columnsS8_3_0_masked:
 	ADDQ        $+512, R8
 
 columnsS8_3_1_kept:
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 16(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
@@ -9072,7 +9244,7 @@ columnsS8_3_1_kept:
 	VPDPBUSD     Z4, Z5, Z1
 	VPBROADCASTD 16(AX)(DX*2), Z5
 	VPDPBUSD     Z4, Z5, Z2
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 20(AX), Z4
 	VPDPBUSD     Z7, Z4, Z0
@@ -9080,7 +9252,7 @@ columnsS8_3_1_kept:
 	VPDPBUSD     Z7, Z4, Z1
 	VPBROADCASTD 20(AX)(DX*2), Z4
 	VPDPBUSD     Z7, Z4, Z2
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 24(AX), Z4
 	VPDPBUSD     Z6, Z4, Z0
@@ -9088,7 +9260,7 @@ columnsS8_3_1_kept:
 	VPDPBUSD     Z6, Z4, Z1
 	VPBROADCASTD 24(AX)(DX*2), Z4
 	VPDPBUSD     Z6, Z4, Z2
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         back+96(FP), R9
 	VPBROADCASTD 28(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
@@ -9138,7 +9310,7 @@ columnsS8_3_1_masked:
 	ADDQ        $+512, R8
 
 columnsS8_3_2_kept:
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 32(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
@@ -9146,7 +9318,7 @@ columnsS8_3_2_kept:
 	VPDPBUSD     Z4, Z5, Z1
 	VPBROADCASTD 32(AX)(DX*2), Z5
 	VPDPBUSD     Z4, Z5, Z2
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 36(AX), Z4
 	VPDPBUSD     Z7, Z4, Z0
@@ -9154,7 +9326,7 @@ columnsS8_3_2_kept:
 	VPDPBUSD     Z7, Z4, Z1
 	VPBROADCASTD 36(AX)(DX*2), Z4
 	VPDPBUSD     Z7, Z4, Z2
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 40(AX), Z4
 	VPDPBUSD     Z6, Z4, Z0
@@ -9162,7 +9334,7 @@ columnsS8_3_2_kept:
 	VPDPBUSD     Z6, Z4, Z1
 	VPBROADCASTD 40(AX)(DX*2), Z4
 	VPDPBUSD     Z6, Z4, Z2
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         back+96(FP), R9
 	VPBROADCASTD 44(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
@@ -9212,7 +9384,7 @@ columnsS8_3_2_masked:
 	ADDQ        $+512, R8
 
 columnsS8_3_3_kept:
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 48(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
@@ -9220,7 +9392,7 @@ columnsS8_3_3_kept:
 	VPDPBUSD     Z4, Z5, Z1
 	VPBROADCASTD 48(AX)(DX*2), Z5
 	VPDPBUSD     Z4, Z5, Z2
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 52(AX), Z4
 	VPDPBUSD     Z7, Z4, Z0
@@ -9228,7 +9400,7 @@ columnsS8_3_3_kept:
 	VPDPBUSD     Z7, Z4, Z1
 	VPBROADCASTD 52(AX)(DX*2), Z4
 	VPDPBUSD     Z7, Z4, Z2
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         step+88(FP), R9
 	VPBROADCASTD 56(AX), Z4
 	VPDPBUSD     Z6, Z4, Z0
@@ -9236,7 +9408,7 @@ columnsS8_3_3_kept:
 	VPDPBUSD     Z6, Z4, Z1
 	VPBROADCASTD 56(AX)(DX*2), Z4
 	VPDPBUSD     Z6, Z4, Z2
-	PREFETCHT1   (R9)
+	PREFETCHT0   (R9)
 	ADDQ         back+96(FP), R9
 	VPBROADCASTD 60(AX), Z4
 	VPDPBUSD     Z3, Z4, Z0
@@ -9437,7 +9609,7 @@ columnsS8_4_next_whole:
 	ADDQ        $+512, R9
 
 columnsS8_4_0_kept:
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD (AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
@@ -9447,7 +9619,7 @@ columnsS8_4_0_kept:
 	VPDPBUSD     Z5, Z6, Z2
 	VPBROADCASTD (AX)(BX*1), Z6
 	VPDPBUSD     Z5, Z6, Z3
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 4(AX), Z5
 	VPDPBUSD     Z8, Z5, Z0
@@ -9457,7 +9629,7 @@ columnsS8_4_0_kept:
 	VPDPBUSD     Z8, Z5, Z2
 	VPBROADCASTD 4(AX)(BX*1), Z5
 	VPDPBUSD     Z8, Z5, Z3
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 8(AX), Z5
 	VPDPBUSD     Z7, Z5, Z0
@@ -9467,7 +9639,7 @@ columnsS8_4_0_kept:
 	VPDPBUSD     Z7, Z5, Z2
 	VPBROADCASTD 8(AX)(BX*1), Z5
 	VPDPBUSD     Z7, Z5, Z3
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         back+96(FP), R10
 	VPBROADCASTD 12(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
@@ -9519,7 +9691,7 @@ columnsS8_4_0_masked:
 	ADDQ        $+512, R9
 
 columnsS8_4_1_kept:
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 16(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
@@ -9529,7 +9701,7 @@ columnsS8_4_1_kept:
 	VPDPBUSD     Z5, Z6, Z2
 	VPBROADCASTD 16(AX)(BX*1), Z6
 	VPDPBUSD     Z5, Z6, Z3
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 20(AX), Z5
 	VPDPBUSD     Z8, Z5, Z0
@@ -9539,7 +9711,7 @@ columnsS8_4_1_kept:
 	VPDPBUSD     Z8, Z5, Z2
 	VPBROADCASTD 20(AX)(BX*1), Z5
 	VPDPBUSD     Z8, Z5, Z3
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 24(AX), Z5
 	VPDPBUSD     Z7, Z5, Z0
@@ -9549,7 +9721,7 @@ columnsS8_4_1_kept:
 	VPDPBUSD     Z7, Z5, Z2
 	VPBROADCASTD 24(AX)(BX*1), Z5
 	VPDPBUSD     Z7, Z5, Z3
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         back+96(FP), R10
 	VPBROADCASTD 28(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
@@ -9601,7 +9773,7 @@ columnsS8_4_1_masked:
 	ADDQ        $+512, R9
 
 columnsS8_4_2_kept:
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 32(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
@@ -9611,7 +9783,7 @@ columnsS8_4_2_kept:
 	VPDPBUSD     Z5, Z6, Z2
 	VPBROADCASTD 32(AX)(BX*1), Z6
 	VPDPBUSD     Z5, Z6, Z3
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 36(AX), Z5
 	VPDPBUSD     Z8, Z5, Z0
@@ -9621,7 +9793,7 @@ columnsS8_4_2_kept:
 	VPDPBUSD     Z8, Z5, Z2
 	VPBROADCASTD 36(AX)(BX*1), Z5
 	VPDPBUSD     Z8, Z5, Z3
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 40(AX), Z5
 	VPDPBUSD     Z7, Z5, Z0
@@ -9631,7 +9803,7 @@ columnsS8_4_2_kept:
 	VPDPBUSD     Z7, Z5, Z2
 	VPBROADCASTD 40(AX)(BX*1), Z5
 	VPDPBUSD     Z7, Z5, Z3
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         back+96(FP), R10
 	VPBROADCASTD 44(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
@@ -9683,7 +9855,7 @@ columnsS8_4_2_masked:
 	ADDQ        $+512, R9
 
 columnsS8_4_3_kept:
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 48(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
@@ -9693,7 +9865,7 @@ columnsS8_4_3_kept:
 	VPDPBUSD     Z5, Z6, Z2
 	VPBROADCASTD 48(AX)(BX*1), Z6
 	VPDPBUSD     Z5, Z6, Z3
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 52(AX), Z5
 	VPDPBUSD     Z8, Z5, Z0
@@ -9703,7 +9875,7 @@ columnsS8_4_3_kept:
 	VPDPBUSD     Z8, Z5, Z2
 	VPBROADCASTD 52(AX)(BX*1), Z5
 	VPDPBUSD     Z8, Z5, Z3
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 56(AX), Z5
 	VPDPBUSD     Z7, Z5, Z0
@@ -9713,7 +9885,7 @@ columnsS8_4_3_kept:
 	VPDPBUSD     Z7, Z5, Z2
 	VPBROADCASTD 56(AX)(BX*1), Z5
 	VPDPBUSD     Z7, Z5, Z3
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         back+96(FP), R10
 	VPBROADCASTD 60(AX), Z5
 	VPDPBUSD     Z4, Z5, Z0
@@ -9919,7 +10091,7 @@ columnsS8_5_next_whole:
 	ADDQ        $+512, R9
 
 columnsS8_5_0_kept:
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD (AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
@@ -9931,7 +10103,7 @@ columnsS8_5_0_kept:
 	VPDPBUSD     Z6, Z7, Z3
 	VPBROADCASTD (AX)(DX*4), Z7
 	VPDPBUSD     Z6, Z7, Z4
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 4(AX), Z6
 	VPDPBUSD     Z9, Z6, Z0
@@ -9943,7 +10115,7 @@ columnsS8_5_0_kept:
 	VPDPBUSD     Z9, Z6, Z3
 	VPBROADCASTD 4(AX)(DX*4), Z6
 	VPDPBUSD     Z9, Z6, Z4
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 8(AX), Z6
 	VPDPBUSD     Z8, Z6, Z0
@@ -9955,7 +10127,7 @@ columnsS8_5_0_kept:
 	VPDPBUSD     Z8, Z6, Z3
 	VPBROADCASTD 8(AX)(DX*4), Z6
 	VPDPBUSD     Z8, Z6, Z4
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         back+96(FP), R10
 	VPBROADCASTD 12(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
@@ -10009,7 +10181,7 @@ columnsS8_5_0_masked:
 	ADDQ        $+512, R9
 
 columnsS8_5_1_kept:
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 16(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
@@ -10021,7 +10193,7 @@ columnsS8_5_1_kept:
 	VPDPBUSD     Z6, Z7, Z3
 	VPBROADCASTD 16(AX)(DX*4), Z7
 	VPDPBUSD     Z6, Z7, Z4
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 20(AX), Z6
 	VPDPBUSD     Z9, Z6, Z0
@@ -10033,7 +10205,7 @@ columnsS8_5_1_kept:
 	VPDPBUSD     Z9, Z6, Z3
 	VPBROADCASTD 20(AX)(DX*4), Z6
 	VPDPBUSD     Z9, Z6, Z4
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 24(AX), Z6
 	VPDPBUSD     Z8, Z6, Z0
@@ -10045,7 +10217,7 @@ columnsS8_5_1_kept:
 	VPDPBUSD     Z8, Z6, Z3
 	VPBROADCASTD 24(AX)(DX*4), Z6
 	VPDPBUSD     Z8, Z6, Z4
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         back+96(FP), R10
 	VPBROADCASTD 28(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
@@ -10099,7 +10271,7 @@ columnsS8_5_1_masked:
 	ADDQ        $+512, R9
 
 columnsS8_5_2_kept:
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 32(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
@@ -10111,7 +10283,7 @@ columnsS8_5_2_kept:
 	VPDPBUSD     Z6, Z7, Z3
 	VPBROADCASTD 32(AX)(DX*4), Z7
 	VPDPBUSD     Z6, Z7, Z4
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 36(AX), Z6
 	VPDPBUSD     Z9, Z6, Z0
@@ -10123,7 +10295,7 @@ columnsS8_5_2_kept:
 	VPDPBUSD     Z9, Z6, Z3
 	VPBROADCASTD 36(AX)(DX*4), Z6
 	VPDPBUSD     Z9, Z6, Z4
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 40(AX), Z6
 	VPDPBUSD     Z8, Z6, Z0
@@ -10135,7 +10307,7 @@ columnsS8_5_2_kept:
 	VPDPBUSD     Z8, Z6, Z3
 	VPBROADCASTD 40(AX)(DX*4), Z6
 	VPDPBUSD     Z8, Z6, Z4
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         back+96(FP), R10
 	VPBROADCASTD 44(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
@@ -10189,7 +10361,7 @@ columnsS8_5_2_masked:
 	ADDQ        $+512, R9
 
 columnsS8_5_3_kept:
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 48(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
@@ -10201,7 +10373,7 @@ columnsS8_5_3_kept:
 	VPDPBUSD     Z6, Z7, Z3
 	VPBROADCASTD 48(AX)(DX*4), Z7
 	VPDPBUSD     Z6, Z7, Z4
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 52(AX), Z6
 	VPDPBUSD     Z9, Z6, Z0
@@ -10213,7 +10385,7 @@ columnsS8_5_3_kept:
 	VPDPBUSD     Z9, Z6, Z3
 	VPBROADCASTD 52(AX)(DX*4), Z6
 	VPDPBUSD     Z9, Z6, Z4
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         step+88(FP), R10
 	VPBROADCASTD 56(AX), Z6
 	VPDPBUSD     Z8, Z6, Z0
@@ -10225,7 +10397,7 @@ columnsS8_5_3_kept:
 	VPDPBUSD     Z8, Z6, Z3
 	VPBROADCASTD 56(AX)(DX*4), Z6
 	VPDPBUSD     Z8, Z6, Z4
-	PREFETCHT1   (R10)
+	PREFETCHT0   (R10)
 	ADDQ         back+96(FP), R10
 	VPBROADCASTD 60(AX), Z6
 	VPDPBUSD     Z5, Z6, Z0
@@ -10438,7 +10610,7 @@ columnsS8_6_next_whole:
 	ADDQ        $+512, R10
 
 columnsS8_6_0_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD (AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
@@ -10452,7 +10624,7 @@ columnsS8_6_0_kept:
 	VPDPBUSD     Z7, Z8, Z4
 	VPBROADCASTD (SI), Z8
 	VPDPBUSD     Z7, Z8, Z5
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 4(AX), Z7
 	VPDPBUSD     Z10, Z7, Z0
@@ -10466,7 +10638,7 @@ columnsS8_6_0_kept:
 	VPDPBUSD     Z10, Z7, Z4
 	VPBROADCASTD 4(SI), Z7
 	VPDPBUSD     Z10, Z7, Z5
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 8(AX), Z7
 	VPDPBUSD     Z9, Z7, Z0
@@ -10480,7 +10652,7 @@ columnsS8_6_0_kept:
 	VPDPBUSD     Z9, Z7, Z4
 	VPBROADCASTD 8(SI), Z7
 	VPDPBUSD     Z9, Z7, Z5
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 12(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
@@ -10536,7 +10708,7 @@ columnsS8_6_0_masked:
 	ADDQ        $+512, R10
 
 columnsS8_6_1_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 16(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
@@ -10550,7 +10722,7 @@ columnsS8_6_1_kept:
 	VPDPBUSD     Z7, Z8, Z4
 	VPBROADCASTD 16(SI), Z8
 	VPDPBUSD     Z7, Z8, Z5
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 20(AX), Z7
 	VPDPBUSD     Z10, Z7, Z0
@@ -10564,7 +10736,7 @@ columnsS8_6_1_kept:
 	VPDPBUSD     Z10, Z7, Z4
 	VPBROADCASTD 20(SI), Z7
 	VPDPBUSD     Z10, Z7, Z5
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 24(AX), Z7
 	VPDPBUSD     Z9, Z7, Z0
@@ -10578,7 +10750,7 @@ columnsS8_6_1_kept:
 	VPDPBUSD     Z9, Z7, Z4
 	VPBROADCASTD 24(SI), Z7
 	VPDPBUSD     Z9, Z7, Z5
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 28(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
@@ -10634,7 +10806,7 @@ columnsS8_6_1_masked:
 	ADDQ        $+512, R10
 
 columnsS8_6_2_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 32(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
@@ -10648,7 +10820,7 @@ columnsS8_6_2_kept:
 	VPDPBUSD     Z7, Z8, Z4
 	VPBROADCASTD 32(SI), Z8
 	VPDPBUSD     Z7, Z8, Z5
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 36(AX), Z7
 	VPDPBUSD     Z10, Z7, Z0
@@ -10662,7 +10834,7 @@ columnsS8_6_2_kept:
 	VPDPBUSD     Z10, Z7, Z4
 	VPBROADCASTD 36(SI), Z7
 	VPDPBUSD     Z10, Z7, Z5
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 40(AX), Z7
 	VPDPBUSD     Z9, Z7, Z0
@@ -10676,7 +10848,7 @@ columnsS8_6_2_kept:
 	VPDPBUSD     Z9, Z7, Z4
 	VPBROADCASTD 40(SI), Z7
 	VPDPBUSD     Z9, Z7, Z5
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 44(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
@@ -10732,7 +10904,7 @@ columnsS8_6_2_masked:
 	ADDQ        $+512, R10
 
 columnsS8_6_3_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 48(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
@@ -10746,7 +10918,7 @@ columnsS8_6_3_kept:
 	VPDPBUSD     Z7, Z8, Z4
 	VPBROADCASTD 48(SI), Z8
 	VPDPBUSD     Z7, Z8, Z5
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 52(AX), Z7
 	VPDPBUSD     Z10, Z7, Z0
@@ -10760,7 +10932,7 @@ columnsS8_6_3_kept:
 	VPDPBUSD     Z10, Z7, Z4
 	VPBROADCASTD 52(SI), Z7
 	VPDPBUSD     Z10, Z7, Z5
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 56(AX), Z7
 	VPDPBUSD     Z9, Z7, Z0
@@ -10774,7 +10946,7 @@ columnsS8_6_3_kept:
 	VPDPBUSD     Z9, Z7, Z4
 	VPBROADCASTD 56(SI), Z7
 	VPDPBUSD     Z9, Z7, Z5
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 60(AX), Z7
 	VPDPBUSD     Z6, Z7, Z0
@@ -10993,7 +11165,7 @@ columnsS8_7_next_whole:
 	ADDQ        $+512, R10
 
 columnsS8_7_0_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD (AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
@@ -11009,7 +11181,7 @@ columnsS8_7_0_kept:
 	VPDPBUSD     Z8, Z9, Z5
 	VPBROADCASTD (SI)(DX*1), Z9
 	VPDPBUSD     Z8, Z9, Z6
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 4(AX), Z8
 	VPDPBUSD     Z11, Z8, Z0
@@ -11025,7 +11197,7 @@ columnsS8_7_0_kept:
 	VPDPBUSD     Z11, Z8, Z5
 	VPBROADCASTD 4(SI)(DX*1), Z8
 	VPDPBUSD     Z11, Z8, Z6
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 8(AX), Z8
 	VPDPBUSD     Z10, Z8, Z0
@@ -11041,7 +11213,7 @@ columnsS8_7_0_kept:
 	VPDPBUSD     Z10, Z8, Z5
 	VPBROADCASTD 8(SI)(DX*1), Z8
 	VPDPBUSD     Z10, Z8, Z6
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 12(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
@@ -11099,7 +11271,7 @@ columnsS8_7_0_masked:
 	ADDQ        $+512, R10
 
 columnsS8_7_1_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 16(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
@@ -11115,7 +11287,7 @@ columnsS8_7_1_kept:
 	VPDPBUSD     Z8, Z9, Z5
 	VPBROADCASTD 16(SI)(DX*1), Z9
 	VPDPBUSD     Z8, Z9, Z6
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 20(AX), Z8
 	VPDPBUSD     Z11, Z8, Z0
@@ -11131,7 +11303,7 @@ columnsS8_7_1_kept:
 	VPDPBUSD     Z11, Z8, Z5
 	VPBROADCASTD 20(SI)(DX*1), Z8
 	VPDPBUSD     Z11, Z8, Z6
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 24(AX), Z8
 	VPDPBUSD     Z10, Z8, Z0
@@ -11147,7 +11319,7 @@ columnsS8_7_1_kept:
 	VPDPBUSD     Z10, Z8, Z5
 	VPBROADCASTD 24(SI)(DX*1), Z8
 	VPDPBUSD     Z10, Z8, Z6
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 28(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
@@ -11205,7 +11377,7 @@ columnsS8_7_1_masked:
 	ADDQ        $+512, R10
 
 columnsS8_7_2_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 32(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
@@ -11221,7 +11393,7 @@ columnsS8_7_2_kept:
 	VPDPBUSD     Z8, Z9, Z5
 	VPBROADCASTD 32(SI)(DX*1), Z9
 	VPDPBUSD     Z8, Z9, Z6
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 36(AX), Z8
 	VPDPBUSD     Z11, Z8, Z0
@@ -11237,7 +11409,7 @@ columnsS8_7_2_kept:
 	VPDPBUSD     Z11, Z8, Z5
 	VPBROADCASTD 36(SI)(DX*1), Z8
 	VPDPBUSD     Z11, Z8, Z6
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 40(AX), Z8
 	VPDPBUSD     Z10, Z8, Z0
@@ -11253,7 +11425,7 @@ columnsS8_7_2_kept:
 	VPDPBUSD     Z10, Z8, Z5
 	VPBROADCASTD 40(SI)(DX*1), Z8
 	VPDPBUSD     Z10, Z8, Z6
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 44(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
@@ -11311,7 +11483,7 @@ columnsS8_7_2_masked:
 	ADDQ        $+512, R10
 
 columnsS8_7_3_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 48(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
@@ -11327,7 +11499,7 @@ columnsS8_7_3_kept:
 	VPDPBUSD     Z8, Z9, Z5
 	VPBROADCASTD 48(SI)(DX*1), Z9
 	VPDPBUSD     Z8, Z9, Z6
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 52(AX), Z8
 	VPDPBUSD     Z11, Z8, Z0
@@ -11343,7 +11515,7 @@ columnsS8_7_3_kept:
 	VPDPBUSD     Z11, Z8, Z5
 	VPBROADCASTD 52(SI)(DX*1), Z8
 	VPDPBUSD     Z11, Z8, Z6
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 56(AX), Z8
 	VPDPBUSD     Z10, Z8, Z0
@@ -11359,7 +11531,7 @@ columnsS8_7_3_kept:
 	VPDPBUSD     Z10, Z8, Z5
 	VPBROADCASTD 56(SI)(DX*1), Z8
 	VPDPBUSD     Z10, Z8, Z6
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 60(AX), Z8
 	VPDPBUSD     Z7, Z8, Z0
@@ -11583,7 +11755,7 @@ columnsS8_8_next_whole:
 	ADDQ        $+512, R10
 
 columnsS8_8_0_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD (AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
@@ -11601,7 +11773,7 @@ columnsS8_8_0_kept:
 	VPDPBUSD     Z9, Z10, Z6
 	VPBROADCASTD (SI)(DX*2), Z10
 	VPDPBUSD     Z9, Z10, Z7
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 4(AX), Z9
 	VPDPBUSD     Z12, Z9, Z0
@@ -11619,7 +11791,7 @@ columnsS8_8_0_kept:
 	VPDPBUSD     Z12, Z9, Z6
 	VPBROADCASTD 4(SI)(DX*2), Z9
 	VPDPBUSD     Z12, Z9, Z7
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 8(AX), Z9
 	VPDPBUSD     Z11, Z9, Z0
@@ -11637,7 +11809,7 @@ columnsS8_8_0_kept:
 	VPDPBUSD     Z11, Z9, Z6
 	VPBROADCASTD 8(SI)(DX*2), Z9
 	VPDPBUSD     Z11, Z9, Z7
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 12(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
@@ -11697,7 +11869,7 @@ columnsS8_8_0_masked:
 	ADDQ        $+512, R10
 
 columnsS8_8_1_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 16(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
@@ -11715,7 +11887,7 @@ columnsS8_8_1_kept:
 	VPDPBUSD     Z9, Z10, Z6
 	VPBROADCASTD 16(SI)(DX*2), Z10
 	VPDPBUSD     Z9, Z10, Z7
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 20(AX), Z9
 	VPDPBUSD     Z12, Z9, Z0
@@ -11733,7 +11905,7 @@ columnsS8_8_1_kept:
 	VPDPBUSD     Z12, Z9, Z6
 	VPBROADCASTD 20(SI)(DX*2), Z9
 	VPDPBUSD     Z12, Z9, Z7
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 24(AX), Z9
 	VPDPBUSD     Z11, Z9, Z0
@@ -11751,7 +11923,7 @@ columnsS8_8_1_kept:
 	VPDPBUSD     Z11, Z9, Z6
 	VPBROADCASTD 24(SI)(DX*2), Z9
 	VPDPBUSD     Z11, Z9, Z7
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 28(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
@@ -11811,7 +11983,7 @@ columnsS8_8_1_masked:
 	ADDQ        $+512, R10
 
 columnsS8_8_2_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 32(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
@@ -11829,7 +12001,7 @@ columnsS8_8_2_kept:
 	VPDPBUSD     Z9, Z10, Z6
 	VPBROADCASTD 32(SI)(DX*2), Z10
 	VPDPBUSD     Z9, Z10, Z7
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 36(AX), Z9
 	VPDPBUSD     Z12, Z9, Z0
@@ -11847,7 +12019,7 @@ columnsS8_8_2_kept:
 	VPDPBUSD     Z12, Z9, Z6
 	VPBROADCASTD 36(SI)(DX*2), Z9
 	VPDPBUSD     Z12, Z9, Z7
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 40(AX), Z9
 	VPDPBUSD     Z11, Z9, Z0
@@ -11865,7 +12037,7 @@ columnsS8_8_2_kept:
 	VPDPBUSD     Z11, Z9, Z6
 	VPBROADCASTD 40(SI)(DX*2), Z9
 	VPDPBUSD     Z11, Z9, Z7
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 44(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
@@ -11925,7 +12097,7 @@ columnsS8_8_2_masked:
 	ADDQ        $+512, R10
 
 columnsS8_8_3_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 48(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
@@ -11943,7 +12115,7 @@ columnsS8_8_3_kept:
 	VPDPBUSD     Z9, Z10, Z6
 	VPBROADCASTD 48(SI)(DX*2), Z10
 	VPDPBUSD     Z9, Z10, Z7
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 52(AX), Z9
 	VPDPBUSD     Z12, Z9, Z0
@@ -11961,7 +12133,7 @@ columnsS8_8_3_kept:
 	VPDPBUSD     Z12, Z9, Z6
 	VPBROADCASTD 52(SI)(DX*2), Z9
 	VPDPBUSD     Z12, Z9, Z7
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 56(AX), Z9
 	VPDPBUSD     Z11, Z9, Z0
@@ -11979,7 +12151,7 @@ columnsS8_8_3_kept:
 	VPDPBUSD     Z11, Z9, Z6
 	VPBROADCASTD 56(SI)(DX*2), Z9
 	VPDPBUSD     Z11, Z9, Z7
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 60(AX), Z9
 	VPDPBUSD     Z8, Z9, Z0
@@ -12208,7 +12380,7 @@ columnsS8_9_next_whole:
 	ADDQ        $+512, R10
 
 columnsS8_9_0_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD (AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
@@ -12228,7 +12400,7 @@ columnsS8_9_0_kept:
 	VPDPBUSD     Z10, Z11, Z7
 	VPBROADCASTD (SI)(BX*1), Z11
 	VPDPBUSD     Z10, Z11, Z8
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 4(AX), Z10
 	VPDPBUSD     Z13, Z10, Z0
@@ -12248,7 +12420,7 @@ columnsS8_9_0_kept:
 	VPDPBUSD     Z13, Z10, Z7
 	VPBROADCASTD 4(SI)(BX*1), Z10
 	VPDPBUSD     Z13, Z10, Z8
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 8(AX), Z10
 	VPDPBUSD     Z12, Z10, Z0
@@ -12268,7 +12440,7 @@ columnsS8_9_0_kept:
 	VPDPBUSD     Z12, Z10, Z7
 	VPBROADCASTD 8(SI)(BX*1), Z10
 	VPDPBUSD     Z12, Z10, Z8
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 12(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
@@ -12330,7 +12502,7 @@ columnsS8_9_0_masked:
 	ADDQ        $+512, R10
 
 columnsS8_9_1_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 16(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
@@ -12350,7 +12522,7 @@ columnsS8_9_1_kept:
 	VPDPBUSD     Z10, Z11, Z7
 	VPBROADCASTD 16(SI)(BX*1), Z11
 	VPDPBUSD     Z10, Z11, Z8
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 20(AX), Z10
 	VPDPBUSD     Z13, Z10, Z0
@@ -12370,7 +12542,7 @@ columnsS8_9_1_kept:
 	VPDPBUSD     Z13, Z10, Z7
 	VPBROADCASTD 20(SI)(BX*1), Z10
 	VPDPBUSD     Z13, Z10, Z8
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 24(AX), Z10
 	VPDPBUSD     Z12, Z10, Z0
@@ -12390,7 +12562,7 @@ columnsS8_9_1_kept:
 	VPDPBUSD     Z12, Z10, Z7
 	VPBROADCASTD 24(SI)(BX*1), Z10
 	VPDPBUSD     Z12, Z10, Z8
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 28(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
@@ -12452,7 +12624,7 @@ columnsS8_9_1_masked:
 	ADDQ        $+512, R10
 
 columnsS8_9_2_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 32(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
@@ -12472,7 +12644,7 @@ columnsS8_9_2_kept:
 	VPDPBUSD     Z10, Z11, Z7
 	VPBROADCASTD 32(SI)(BX*1), Z11
 	VPDPBUSD     Z10, Z11, Z8
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 36(AX), Z10
 	VPDPBUSD     Z13, Z10, Z0
@@ -12492,7 +12664,7 @@ columnsS8_9_2_kept:
 	VPDPBUSD     Z13, Z10, Z7
 	VPBROADCASTD 36(SI)(BX*1), Z10
 	VPDPBUSD     Z13, Z10, Z8
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 40(AX), Z10
 	VPDPBUSD     Z12, Z10, Z0
@@ -12512,7 +12684,7 @@ columnsS8_9_2_kept:
 	VPDPBUSD     Z12, Z10, Z7
 	VPBROADCASTD 40(SI)(BX*1), Z10
 	VPDPBUSD     Z12, Z10, Z8
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 44(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
@@ -12574,7 +12746,7 @@ columnsS8_9_2_masked:
 	ADDQ        $+512, R10
 
 columnsS8_9_3_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 48(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
@@ -12594,7 +12766,7 @@ columnsS8_9_3_kept:
 	VPDPBUSD     Z10, Z11, Z7
 	VPBROADCASTD 48(SI)(BX*1), Z11
 	VPDPBUSD     Z10, Z11, Z8
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 52(AX), Z10
 	VPDPBUSD     Z13, Z10, Z0
@@ -12614,7 +12786,7 @@ columnsS8_9_3_kept:
 	VPDPBUSD     Z13, Z10, Z7
 	VPBROADCASTD 52(SI)(BX*1), Z10
 	VPDPBUSD     Z13, Z10, Z8
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 56(AX), Z10
 	VPDPBUSD     Z12, Z10, Z0
@@ -12634,7 +12806,7 @@ columnsS8_9_3_kept:
 	VPDPBUSD     Z12, Z10, Z7
 	VPBROADCASTD 56(SI)(BX*1), Z10
 	VPDPBUSD     Z12, Z10, Z8
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 60(AX), Z10
 	VPDPBUSD     Z9, Z10, Z0
@@ -12868,7 +13040,7 @@ columnsS8_10_next_whole:
 	ADDQ        $+512, R10
 
 columnsS8_10_0_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD (AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
@@ -12890,7 +13062,7 @@ columnsS8_10_0_kept:
 	VPDPBUSD     Z11, Z12, Z8
 	VPBROADCASTD (SI)(DX*4), Z12
 	VPDPBUSD     Z11, Z12, Z9
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 4(AX), Z11
 	VPDPBUSD     Z14, Z11, Z0
@@ -12912,7 +13084,7 @@ columnsS8_10_0_kept:
 	VPDPBUSD     Z14, Z11, Z8
 	VPBROADCASTD 4(SI)(DX*4), Z11
 	VPDPBUSD     Z14, Z11, Z9
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 8(AX), Z11
 	VPDPBUSD     Z13, Z11, Z0
@@ -12934,7 +13106,7 @@ columnsS8_10_0_kept:
 	VPDPBUSD     Z13, Z11, Z8
 	VPBROADCASTD 8(SI)(DX*4), Z11
 	VPDPBUSD     Z13, Z11, Z9
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 12(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
@@ -12998,7 +13170,7 @@ columnsS8_10_0_masked:
 	ADDQ        $+512, R10
 
 columnsS8_10_1_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 16(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
@@ -13020,7 +13192,7 @@ columnsS8_10_1_kept:
 	VPDPBUSD     Z11, Z12, Z8
 	VPBROADCASTD 16(SI)(DX*4), Z12
 	VPDPBUSD     Z11, Z12, Z9
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 20(AX), Z11
 	VPDPBUSD     Z14, Z11, Z0
@@ -13042,7 +13214,7 @@ columnsS8_10_1_kept:
 	VPDPBUSD     Z14, Z11, Z8
 	VPBROADCASTD 20(SI)(DX*4), Z11
 	VPDPBUSD     Z14, Z11, Z9
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 24(AX), Z11
 	VPDPBUSD     Z13, Z11, Z0
@@ -13064,7 +13236,7 @@ columnsS8_10_1_kept:
 	VPDPBUSD     Z13, Z11, Z8
 	VPBROADCASTD 24(SI)(DX*4), Z11
 	VPDPBUSD     Z13, Z11, Z9
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 28(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
@@ -13128,7 +13300,7 @@ columnsS8_10_1_masked:
 	ADDQ        $+512, R10
 
 columnsS8_10_2_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 32(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
@@ -13150,7 +13322,7 @@ columnsS8_10_2_kept:
 	VPDPBUSD     Z11, Z12, Z8
 	VPBROADCASTD 32(SI)(DX*4), Z12
 	VPDPBUSD     Z11, Z12, Z9
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 36(AX), Z11
 	VPDPBUSD     Z14, Z11, Z0
@@ -13172,7 +13344,7 @@ columnsS8_10_2_kept:
 	VPDPBUSD     Z14, Z11, Z8
 	VPBROADCASTD 36(SI)(DX*4), Z11
 	VPDPBUSD     Z14, Z11, Z9
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 40(AX), Z11
 	VPDPBUSD     Z13, Z11, Z0
@@ -13194,7 +13366,7 @@ columnsS8_10_2_kept:
 	VPDPBUSD     Z13, Z11, Z8
 	VPBROADCASTD 40(SI)(DX*4), Z11
 	VPDPBUSD     Z13, Z11, Z9
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 44(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
@@ -13258,7 +13430,7 @@ columnsS8_10_2_masked:
 	ADDQ        $+512, R10
 
 columnsS8_10_3_kept:
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 48(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
@@ -13280,7 +13452,7 @@ columnsS8_10_3_kept:
 	VPDPBUSD     Z11, Z12, Z8
 	VPBROADCASTD 48(SI)(DX*4), Z12
 	VPDPBUSD     Z11, Z12, Z9
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 52(AX), Z11
 	VPDPBUSD     Z14, Z11, Z0
@@ -13302,7 +13474,7 @@ columnsS8_10_3_kept:
 	VPDPBUSD     Z14, Z11, Z8
 	VPBROADCASTD 52(SI)(DX*4), Z11
 	VPDPBUSD     Z14, Z11, Z9
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         step+88(FP), R11
 	VPBROADCASTD 56(AX), Z11
 	VPDPBUSD     Z13, Z11, Z0
@@ -13324,7 +13496,7 @@ columnsS8_10_3_kept:
 	VPDPBUSD     Z13, Z11, Z8
 	VPBROADCASTD 56(SI)(DX*4), Z11
 	VPDPBUSD     Z13, Z11, Z9
-	PREFETCHT1   (R11)
+	PREFETCHT0   (R11)
 	ADDQ         back+96(FP), R11
 	VPBROADCASTD 60(AX), Z11
 	VPDPBUSD     Z10, Z11, Z0
@@ -13565,7 +13737,7 @@ columnsS8_11_next_whole:
 	ADDQ        $+512, R11
 
 columnsS8_11_0_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD (AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
@@ -13589,7 +13761,7 @@ columnsS8_11_0_kept:
 	VPDPBUSD     Z12, Z13, Z9
 	VPBROADCASTD (DI), Z13
 	VPDPBUSD     Z12, Z13, Z10
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 4(AX), Z12
 	VPDPBUSD     Z15, Z12, Z0
@@ -13613,7 +13785,7 @@ columnsS8_11_0_kept:
 	VPDPBUSD     Z15, Z12, Z9
 	VPBROADCASTD 4(DI), Z12
 	VPDPBUSD     Z15, Z12, Z10
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 8(AX), Z12
 	VPDPBUSD     Z14, Z12, Z0
@@ -13637,7 +13809,7 @@ columnsS8_11_0_kept:
 	VPDPBUSD     Z14, Z12, Z9
 	VPBROADCASTD 8(DI), Z12
 	VPDPBUSD     Z14, Z12, Z10
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 12(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
@@ -13703,7 +13875,7 @@ columnsS8_11_0_masked:
 	ADDQ        $+512, R11
 
 columnsS8_11_1_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 16(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
@@ -13727,7 +13899,7 @@ columnsS8_11_1_kept:
 	VPDPBUSD     Z12, Z13, Z9
 	VPBROADCASTD 16(DI), Z13
 	VPDPBUSD     Z12, Z13, Z10
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 20(AX), Z12
 	VPDPBUSD     Z15, Z12, Z0
@@ -13751,7 +13923,7 @@ columnsS8_11_1_kept:
 	VPDPBUSD     Z15, Z12, Z9
 	VPBROADCASTD 20(DI), Z12
 	VPDPBUSD     Z15, Z12, Z10
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 24(AX), Z12
 	VPDPBUSD     Z14, Z12, Z0
@@ -13775,7 +13947,7 @@ columnsS8_11_1_kept:
 	VPDPBUSD     Z14, Z12, Z9
 	VPBROADCASTD 24(DI), Z12
 	VPDPBUSD     Z14, Z12, Z10
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 28(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
@@ -13841,7 +14013,7 @@ columnsS8_11_1_masked:
 	ADDQ        $+512, R11
 
 columnsS8_11_2_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 32(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
@@ -13865,7 +14037,7 @@ columnsS8_11_2_kept:
 	VPDPBUSD     Z12, Z13, Z9
 	VPBROADCASTD 32(DI), Z13
 	VPDPBUSD     Z12, Z13, Z10
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 36(AX), Z12
 	VPDPBUSD     Z15, Z12, Z0
@@ -13889,7 +14061,7 @@ columnsS8_11_2_kept:
 	VPDPBUSD     Z15, Z12, Z9
 	VPBROADCASTD 36(DI), Z12
 	VPDPBUSD     Z15, Z12, Z10
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 40(AX), Z12
 	VPDPBUSD     Z14, Z12, Z0
@@ -13913,7 +14085,7 @@ columnsS8_11_2_kept:
 	VPDPBUSD     Z14, Z12, Z9
 	VPBROADCASTD 40(DI), Z12
 	VPDPBUSD     Z14, Z12, Z10
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 44(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
@@ -13979,7 +14151,7 @@ columnsS8_11_2_masked:
 	ADDQ        $+512, R11
 
 columnsS8_11_3_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 48(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
@@ -14003,7 +14175,7 @@ columnsS8_11_3_kept:
 	VPDPBUSD     Z12, Z13, Z9
 	VPBROADCASTD 48(DI), Z13
 	VPDPBUSD     Z12, Z13, Z10
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 52(AX), Z12
 	VPDPBUSD     Z15, Z12, Z0
@@ -14027,7 +14199,7 @@ columnsS8_11_3_kept:
 	VPDPBUSD     Z15, Z12, Z9
 	VPBROADCASTD 52(DI), Z12
 	VPDPBUSD     Z15, Z12, Z10
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 56(AX), Z12
 	VPDPBUSD     Z14, Z12, Z0
@@ -14051,7 +14223,7 @@ columnsS8_11_3_kept:
 	VPDPBUSD     Z14, Z12, Z9
 	VPBROADCASTD 56(DI), Z12
 	VPDPBUSD     Z14, Z12, Z10
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 60(AX), Z12
 	VPDPBUSD     Z11, Z12, Z0
@@ -14298,7 +14470,7 @@ columnsS8_12_next_whole:
 	ADDQ        $+512, R11
 
 columnsS8_12_0_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD (AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
@@ -14324,7 +14496,7 @@ columnsS8_12_0_kept:
 	VPDPBUSD     Z13, Z14, Z10
 	VPBROADCASTD (DI)(DX*1), Z14
 	VPDPBUSD     Z13, Z14, Z11
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 4(AX), Z13
 	VPDPBUSD     Z16, Z13, Z0
@@ -14350,7 +14522,7 @@ columnsS8_12_0_kept:
 	VPDPBUSD     Z16, Z13, Z10
 	VPBROADCASTD 4(DI)(DX*1), Z13
 	VPDPBUSD     Z16, Z13, Z11
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 8(AX), Z13
 	VPDPBUSD     Z15, Z13, Z0
@@ -14376,7 +14548,7 @@ columnsS8_12_0_kept:
 	VPDPBUSD     Z15, Z13, Z10
 	VPBROADCASTD 8(DI)(DX*1), Z13
 	VPDPBUSD     Z15, Z13, Z11
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 12(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
@@ -14444,7 +14616,7 @@ columnsS8_12_0_masked:
 	ADDQ        $+512, R11
 
 columnsS8_12_1_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 16(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
@@ -14470,7 +14642,7 @@ columnsS8_12_1_kept:
 	VPDPBUSD     Z13, Z14, Z10
 	VPBROADCASTD 16(DI)(DX*1), Z14
 	VPDPBUSD     Z13, Z14, Z11
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 20(AX), Z13
 	VPDPBUSD     Z16, Z13, Z0
@@ -14496,7 +14668,7 @@ columnsS8_12_1_kept:
 	VPDPBUSD     Z16, Z13, Z10
 	VPBROADCASTD 20(DI)(DX*1), Z13
 	VPDPBUSD     Z16, Z13, Z11
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 24(AX), Z13
 	VPDPBUSD     Z15, Z13, Z0
@@ -14522,7 +14694,7 @@ columnsS8_12_1_kept:
 	VPDPBUSD     Z15, Z13, Z10
 	VPBROADCASTD 24(DI)(DX*1), Z13
 	VPDPBUSD     Z15, Z13, Z11
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 28(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
@@ -14590,7 +14762,7 @@ columnsS8_12_1_masked:
 	ADDQ        $+512, R11
 
 columnsS8_12_2_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 32(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
@@ -14616,7 +14788,7 @@ columnsS8_12_2_kept:
 	VPDPBUSD     Z13, Z14, Z10
 	VPBROADCASTD 32(DI)(DX*1), Z14
 	VPDPBUSD     Z13, Z14, Z11
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 36(AX), Z13
 	VPDPBUSD     Z16, Z13, Z0
@@ -14642,7 +14814,7 @@ columnsS8_12_2_kept:
 	VPDPBUSD     Z16, Z13, Z10
 	VPBROADCASTD 36(DI)(DX*1), Z13
 	VPDPBUSD     Z16, Z13, Z11
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 40(AX), Z13
 	VPDPBUSD     Z15, Z13, Z0
@@ -14668,7 +14840,7 @@ columnsS8_12_2_kept:
 	VPDPBUSD     Z15, Z13, Z10
 	VPBROADCASTD 40(DI)(DX*1), Z13
 	VPDPBUSD     Z15, Z13, Z11
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 44(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
@@ -14736,7 +14908,7 @@ columnsS8_12_2_masked:
 	ADDQ        $+512, R11
 
 columnsS8_12_3_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 48(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
@@ -14762,7 +14934,7 @@ columnsS8_12_3_kept:
 	VPDPBUSD     Z13, Z14, Z10
 	VPBROADCASTD 48(DI)(DX*1), Z14
 	VPDPBUSD     Z13, Z14, Z11
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 52(AX), Z13
 	VPDPBUSD     Z16, Z13, Z0
@@ -14788,7 +14960,7 @@ columnsS8_12_3_kept:
 	VPDPBUSD     Z16, Z13, Z10
 	VPBROADCASTD 52(DI)(DX*1), Z13
 	VPDPBUSD     Z16, Z13, Z11
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 56(AX), Z13
 	VPDPBUSD     Z15, Z13, Z0
@@ -14814,7 +14986,7 @@ columnsS8_12_3_kept:
 	VPDPBUSD     Z15, Z13, Z10
 	VPBROADCASTD 56(DI)(DX*1), Z13
 	VPDPBUSD     Z15, Z13, Z11
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 60(AX), Z13
 	VPDPBUSD     Z12, Z13, Z0
@@ -15066,7 +15238,7 @@ columnsS8_13_next_whole:
 	ADDQ        $+512, R11
 
 columnsS8_13_0_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD (AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
@@ -15094,7 +15266,7 @@ columnsS8_13_0_kept:
 	VPDPBUSD     Z14, Z15, Z11
 	VPBROADCASTD (DI)(DX*2), Z15
 	VPDPBUSD     Z14, Z15, Z12
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 4(AX), Z14
 	VPDPBUSD     Z17, Z14, Z0
@@ -15122,7 +15294,7 @@ columnsS8_13_0_kept:
 	VPDPBUSD     Z17, Z14, Z11
 	VPBROADCASTD 4(DI)(DX*2), Z14
 	VPDPBUSD     Z17, Z14, Z12
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 8(AX), Z14
 	VPDPBUSD     Z16, Z14, Z0
@@ -15150,7 +15322,7 @@ columnsS8_13_0_kept:
 	VPDPBUSD     Z16, Z14, Z11
 	VPBROADCASTD 8(DI)(DX*2), Z14
 	VPDPBUSD     Z16, Z14, Z12
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 12(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
@@ -15220,7 +15392,7 @@ columnsS8_13_0_masked:
 	ADDQ        $+512, R11
 
 columnsS8_13_1_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 16(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
@@ -15248,7 +15420,7 @@ columnsS8_13_1_kept:
 	VPDPBUSD     Z14, Z15, Z11
 	VPBROADCASTD 16(DI)(DX*2), Z15
 	VPDPBUSD     Z14, Z15, Z12
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 20(AX), Z14
 	VPDPBUSD     Z17, Z14, Z0
@@ -15276,7 +15448,7 @@ columnsS8_13_1_kept:
 	VPDPBUSD     Z17, Z14, Z11
 	VPBROADCASTD 20(DI)(DX*2), Z14
 	VPDPBUSD     Z17, Z14, Z12
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 24(AX), Z14
 	VPDPBUSD     Z16, Z14, Z0
@@ -15304,7 +15476,7 @@ columnsS8_13_1_kept:
 	VPDPBUSD     Z16, Z14, Z11
 	VPBROADCASTD 24(DI)(DX*2), Z14
 	VPDPBUSD     Z16, Z14, Z12
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 28(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
@@ -15374,7 +15546,7 @@ columnsS8_13_1_masked:
 	ADDQ        $+512, R11
 
 columnsS8_13_2_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 32(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
@@ -15402,7 +15574,7 @@ columnsS8_13_2_kept:
 	VPDPBUSD     Z14, Z15, Z11
 	VPBROADCASTD 32(DI)(DX*2), Z15
 	VPDPBUSD     Z14, Z15, Z12
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 36(AX), Z14
 	VPDPBUSD     Z17, Z14, Z0
@@ -15430,7 +15602,7 @@ columnsS8_13_2_kept:
 	VPDPBUSD     Z17, Z14, Z11
 	VPBROADCASTD 36(DI)(DX*2), Z14
 	VPDPBUSD     Z17, Z14, Z12
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 40(AX), Z14
 	VPDPBUSD     Z16, Z14, Z0
@@ -15458,7 +15630,7 @@ columnsS8_13_2_kept:
 	VPDPBUSD     Z16, Z14, Z11
 	VPBROADCASTD 40(DI)(DX*2), Z14
 	VPDPBUSD     Z16, Z14, Z12
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 44(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
@@ -15528,7 +15700,7 @@ columnsS8_13_2_masked:
 	ADDQ        $+512, R11
 
 columnsS8_13_3_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 48(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
@@ -15556,7 +15728,7 @@ columnsS8_13_3_kept:
 	VPDPBUSD     Z14, Z15, Z11
 	VPBROADCASTD 48(DI)(DX*2), Z15
 	VPDPBUSD     Z14, Z15, Z12
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 52(AX), Z14
 	VPDPBUSD     Z17, Z14, Z0
@@ -15584,7 +15756,7 @@ columnsS8_13_3_kept:
 	VPDPBUSD     Z17, Z14, Z11
 	VPBROADCASTD 52(DI)(DX*2), Z14
 	VPDPBUSD     Z17, Z14, Z12
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 56(AX), Z14
 	VPDPBUSD     Z16, Z14, Z0
@@ -15612,7 +15784,7 @@ columnsS8_13_3_kept:
 	VPDPBUSD     Z16, Z14, Z11
 	VPBROADCASTD 56(DI)(DX*2), Z14
 	VPDPBUSD     Z16, Z14, Z12
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 60(AX), Z14
 	VPDPBUSD     Z13, Z14, Z0
@@ -15869,7 +16041,7 @@ columnsS8_14_next_whole:
 	ADDQ        $+512, R11
 
 columnsS8_14_0_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD (AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
@@ -15899,7 +16071,7 @@ columnsS8_14_0_kept:
 	VPDPBUSD     Z15, Z16, Z12
 	VPBROADCASTD (DI)(BX*1), Z16
 	VPDPBUSD     Z15, Z16, Z13
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 4(AX), Z15
 	VPDPBUSD     Z18, Z15, Z0
@@ -15929,7 +16101,7 @@ columnsS8_14_0_kept:
 	VPDPBUSD     Z18, Z15, Z12
 	VPBROADCASTD 4(DI)(BX*1), Z15
 	VPDPBUSD     Z18, Z15, Z13
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 8(AX), Z15
 	VPDPBUSD     Z17, Z15, Z0
@@ -15959,7 +16131,7 @@ columnsS8_14_0_kept:
 	VPDPBUSD     Z17, Z15, Z12
 	VPBROADCASTD 8(DI)(BX*1), Z15
 	VPDPBUSD     Z17, Z15, Z13
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 12(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
@@ -16031,7 +16203,7 @@ columnsS8_14_0_masked:
 	ADDQ        $+512, R11
 
 columnsS8_14_1_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 16(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
@@ -16061,7 +16233,7 @@ columnsS8_14_1_kept:
 	VPDPBUSD     Z15, Z16, Z12
 	VPBROADCASTD 16(DI)(BX*1), Z16
 	VPDPBUSD     Z15, Z16, Z13
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 20(AX), Z15
 	VPDPBUSD     Z18, Z15, Z0
@@ -16091,7 +16263,7 @@ columnsS8_14_1_kept:
 	VPDPBUSD     Z18, Z15, Z12
 	VPBROADCASTD 20(DI)(BX*1), Z15
 	VPDPBUSD     Z18, Z15, Z13
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 24(AX), Z15
 	VPDPBUSD     Z17, Z15, Z0
@@ -16121,7 +16293,7 @@ columnsS8_14_1_kept:
 	VPDPBUSD     Z17, Z15, Z12
 	VPBROADCASTD 24(DI)(BX*1), Z15
 	VPDPBUSD     Z17, Z15, Z13
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 28(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
@@ -16193,7 +16365,7 @@ columnsS8_14_1_masked:
 	ADDQ        $+512, R11
 
 columnsS8_14_2_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 32(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
@@ -16223,7 +16395,7 @@ columnsS8_14_2_kept:
 	VPDPBUSD     Z15, Z16, Z12
 	VPBROADCASTD 32(DI)(BX*1), Z16
 	VPDPBUSD     Z15, Z16, Z13
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 36(AX), Z15
 	VPDPBUSD     Z18, Z15, Z0
@@ -16253,7 +16425,7 @@ columnsS8_14_2_kept:
 	VPDPBUSD     Z18, Z15, Z12
 	VPBROADCASTD 36(DI)(BX*1), Z15
 	VPDPBUSD     Z18, Z15, Z13
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 40(AX), Z15
 	VPDPBUSD     Z17, Z15, Z0
@@ -16283,7 +16455,7 @@ columnsS8_14_2_kept:
 	VPDPBUSD     Z17, Z15, Z12
 	VPBROADCASTD 40(DI)(BX*1), Z15
 	VPDPBUSD     Z17, Z15, Z13
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 44(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
@@ -16355,7 +16527,7 @@ columnsS8_14_2_masked:
 	ADDQ        $+512, R11
 
 columnsS8_14_3_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 48(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
@@ -16385,7 +16557,7 @@ columnsS8_14_3_kept:
 	VPDPBUSD     Z15, Z16, Z12
 	VPBROADCASTD 48(DI)(BX*1), Z16
 	VPDPBUSD     Z15, Z16, Z13
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 52(AX), Z15
 	VPDPBUSD     Z18, Z15, Z0
@@ -16415,7 +16587,7 @@ columnsS8_14_3_kept:
 	VPDPBUSD     Z18, Z15, Z12
 	VPBROADCASTD 52(DI)(BX*1), Z15
 	VPDPBUSD     Z18, Z15, Z13
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 56(AX), Z15
 	VPDPBUSD     Z17, Z15, Z0
@@ -16445,7 +16617,7 @@ columnsS8_14_3_kept:
 	VPDPBUSD     Z17, Z15, Z12
 	VPBROADCASTD 56(DI)(BX*1), Z15
 	VPDPBUSD     Z17, Z15, Z13
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 60(AX), Z15
 	VPDPBUSD     Z14, Z15, Z0
@@ -16707,7 +16879,7 @@ columnsS8_15_next_whole:
 	ADDQ        $+512, R11
 
 columnsS8_15_0_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD (AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
@@ -16739,7 +16911,7 @@ columnsS8_15_0_kept:
 	VPDPBUSD     Z16, Z17, Z13
 	VPBROADCASTD (DI)(DX*4), Z17
 	VPDPBUSD     Z16, Z17, Z14
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 4(AX), Z16
 	VPDPBUSD     Z19, Z16, Z0
@@ -16771,7 +16943,7 @@ columnsS8_15_0_kept:
 	VPDPBUSD     Z19, Z16, Z13
 	VPBROADCASTD 4(DI)(DX*4), Z16
 	VPDPBUSD     Z19, Z16, Z14
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 8(AX), Z16
 	VPDPBUSD     Z18, Z16, Z0
@@ -16803,7 +16975,7 @@ columnsS8_15_0_kept:
 	VPDPBUSD     Z18, Z16, Z13
 	VPBROADCASTD 8(DI)(DX*4), Z16
 	VPDPBUSD     Z18, Z16, Z14
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 12(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
@@ -16877,7 +17049,7 @@ columnsS8_15_0_masked:
 	ADDQ        $+512, R11
 
 columnsS8_15_1_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 16(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
@@ -16909,7 +17081,7 @@ columnsS8_15_1_kept:
 	VPDPBUSD     Z16, Z17, Z13
 	VPBROADCASTD 16(DI)(DX*4), Z17
 	VPDPBUSD     Z16, Z17, Z14
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 20(AX), Z16
 	VPDPBUSD     Z19, Z16, Z0
@@ -16941,7 +17113,7 @@ columnsS8_15_1_kept:
 	VPDPBUSD     Z19, Z16, Z13
 	VPBROADCASTD 20(DI)(DX*4), Z16
 	VPDPBUSD     Z19, Z16, Z14
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 24(AX), Z16
 	VPDPBUSD     Z18, Z16, Z0
@@ -16973,7 +17145,7 @@ columnsS8_15_1_kept:
 	VPDPBUSD     Z18, Z16, Z13
 	VPBROADCASTD 24(DI)(DX*4), Z16
 	VPDPBUSD     Z18, Z16, Z14
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 28(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
@@ -17047,7 +17219,7 @@ columnsS8_15_1_masked:
 	ADDQ        $+512, R11
 
 columnsS8_15_2_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 32(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
@@ -17079,7 +17251,7 @@ columnsS8_15_2_kept:
 	VPDPBUSD     Z16, Z17, Z13
 	VPBROADCASTD 32(DI)(DX*4), Z17
 	VPDPBUSD     Z16, Z17, Z14
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 36(AX), Z16
 	VPDPBUSD     Z19, Z16, Z0
@@ -17111,7 +17283,7 @@ columnsS8_15_2_kept:
 	VPDPBUSD     Z19, Z16, Z13
 	VPBROADCASTD 36(DI)(DX*4), Z16
 	VPDPBUSD     Z19, Z16, Z14
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 40(AX), Z16
 	VPDPBUSD     Z18, Z16, Z0
@@ -17143,7 +17315,7 @@ columnsS8_15_2_kept:
 	VPDPBUSD     Z18, Z16, Z13
 	VPBROADCASTD 40(DI)(DX*4), Z16
 	VPDPBUSD     Z18, Z16, Z14
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 44(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
@@ -17217,7 +17389,7 @@ columnsS8_15_2_masked:
 	ADDQ        $+512, R11
 
 columnsS8_15_3_kept:
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 48(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
@@ -17249,7 +17421,7 @@ columnsS8_15_3_kept:
 	VPDPBUSD     Z16, Z17, Z13
 	VPBROADCASTD 48(DI)(DX*4), Z17
 	VPDPBUSD     Z16, Z17, Z14
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 52(AX), Z16
 	VPDPBUSD     Z19, Z16, Z0
@@ -17281,7 +17453,7 @@ columnsS8_15_3_kept:
 	VPDPBUSD     Z19, Z16, Z13
 	VPBROADCASTD 52(DI)(DX*4), Z16
 	VPDPBUSD     Z19, Z16, Z14
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         step+88(FP), R12
 	VPBROADCASTD 56(AX), Z16
 	VPDPBUSD     Z18, Z16, Z0
@@ -17313,7 +17485,7 @@ columnsS8_15_3_kept:
 	VPDPBUSD     Z18, Z16, Z13
 	VPBROADCASTD 56(DI)(DX*4), Z16
 	VPDPBUSD     Z18, Z16, Z14
-	PREFETCHT1   (R12)
+	PREFETCHT0   (R12)
 	ADDQ         back+96(FP), R12
 	VPBROADCASTD 60(AX), Z16
 	VPDPBUSD     Z15, Z16, Z0
@@ -17582,7 +17754,7 @@ columnsS8_16_next_whole:
 	ADDQ        $+512, R12
 
 columnsS8_16_0_kept:
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         step+88(FP), R13
 	VPBROADCASTD (AX), Z18
 	VPDPBUSD     Z17, Z18, Z0
@@ -17616,7 +17788,7 @@ columnsS8_16_0_kept:
 	VPDPBUSD     Z17, Z18, Z14
 	VPBROADCASTD (R8), Z18
 	VPDPBUSD     Z17, Z18, Z15
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         step+88(FP), R13
 	VPBROADCASTD 4(AX), Z17
 	VPDPBUSD     Z20, Z17, Z0
@@ -17650,7 +17822,7 @@ columnsS8_16_0_kept:
 	VPDPBUSD     Z20, Z17, Z14
 	VPBROADCASTD 4(R8), Z17
 	VPDPBUSD     Z20, Z17, Z15
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         step+88(FP), R13
 	VPBROADCASTD 8(AX), Z17
 	VPDPBUSD     Z19, Z17, Z0
@@ -17684,7 +17856,7 @@ columnsS8_16_0_kept:
 	VPDPBUSD     Z19, Z17, Z14
 	VPBROADCASTD 8(R8), Z17
 	VPDPBUSD     Z19, Z17, Z15
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         back+96(FP), R13
 	VPBROADCASTD 12(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
@@ -17760,7 +17932,7 @@ columnsS8_16_0_masked:
 	ADDQ        $+512, R12
 
 columnsS8_16_1_kept:
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         step+88(FP), R13
 	VPBROADCASTD 16(AX), Z18
 	VPDPBUSD     Z17, Z18, Z0
@@ -17794,7 +17966,7 @@ columnsS8_16_1_kept:
 	VPDPBUSD     Z17, Z18, Z14
 	VPBROADCASTD 16(R8), Z18
 	VPDPBUSD     Z17, Z18, Z15
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         step+88(FP), R13
 	VPBROADCASTD 20(AX), Z17
 	VPDPBUSD     Z20, Z17, Z0
@@ -17828,7 +18000,7 @@ columnsS8_16_1_kept:
 	VPDPBUSD     Z20, Z17, Z14
 	VPBROADCASTD 20(R8), Z17
 	VPDPBUSD     Z20, Z17, Z15
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         step+88(FP), R13
 	VPBROADCASTD 24(AX), Z17
 	VPDPBUSD     Z19, Z17, Z0
@@ -17862,7 +18034,7 @@ columnsS8_16_1_kept:
 	VPDPBUSD     Z19, Z17, Z14
 	VPBROADCASTD 24(R8), Z17
 	VPDPBUSD     Z19, Z17, Z15
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         back+96(FP), R13
 	VPBROADCASTD 28(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
@@ -17938,7 +18110,7 @@ columnsS8_16_1_masked:
 	ADDQ        $+512, R12
 
 columnsS8_16_2_kept:
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         step+88(FP), R13
 	VPBROADCASTD 32(AX), Z18
 	VPDPBUSD     Z17, Z18, Z0
@@ -17972,7 +18144,7 @@ columnsS8_16_2_kept:
 	VPDPBUSD     Z17, Z18, Z14
 	VPBROADCASTD 32(R8), Z18
 	VPDPBUSD     Z17, Z18, Z15
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         step+88(FP), R13
 	VPBROADCASTD 36(AX), Z17
 	VPDPBUSD     Z20, Z17, Z0
@@ -18006,7 +18178,7 @@ columnsS8_16_2_kept:
 	VPDPBUSD     Z20, Z17, Z14
 	VPBROADCASTD 36(R8), Z17
 	VPDPBUSD     Z20, Z17, Z15
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         step+88(FP), R13
 	VPBROADCASTD 40(AX), Z17
 	VPDPBUSD     Z19, Z17, Z0
@@ -18040,7 +18212,7 @@ columnsS8_16_2_kept:
 	VPDPBUSD     Z19, Z17, Z14
 	VPBROADCASTD 40(R8), Z17
 	VPDPBUSD     Z19, Z17, Z15
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         back+96(FP), R13
 	VPBROADCASTD 44(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0
@@ -18116,7 +18288,7 @@ columnsS8_16_2_masked:
 	ADDQ        $+512, R12
 
 columnsS8_16_3_kept:
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         step+88(FP), R13
 	VPBROADCASTD 48(AX), Z18
 	VPDPBUSD     Z17, Z18, Z0
@@ -18150,7 +18322,7 @@ columnsS8_16_3_kept:
 	VPDPBUSD     Z17, Z18, Z14
 	VPBROADCASTD 48(R8), Z18
 	VPDPBUSD     Z17, Z18, Z15
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         step+88(FP), R13
 	VPBROADCASTD 52(AX), Z17
 	VPDPBUSD     Z20, Z17, Z0
@@ -18184,7 +18356,7 @@ columnsS8_16_3_kept:
 	VPDPBUSD     Z20, Z17, Z14
 	VPBROADCASTD 52(R8), Z17
 	VPDPBUSD     Z20, Z17, Z15
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         step+88(FP), R13
 	VPBROADCASTD 56(AX), Z17
 	VPDPBUSD     Z19, Z17, Z0
@@ -18218,7 +18390,7 @@ columnsS8_16_3_kept:
 	VPDPBUSD     Z19, Z17, Z14
 	VPBROADCASTD 56(R8), Z17
 	VPDPBUSD     Z19, Z17, Z15
-	PREFETCHT1   (R13)
+	PREFETCHT0   (R13)
 	ADDQ         back+96(FP), R13
 	VPBROADCASTD 60(AX), Z17
 	VPDPBUSD     Z16, Z17, Z0

@@ -76,10 +76,16 @@ func coarseDots_1(a *int8, group int, panel *byte, n int, c *int32, ldc int)
 func coarseDotsQuarters_1(a *int8, group int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarseDotsFar_1(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
 func coarseDots_2(a *int8, group int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarseDotsQuarters_2(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsFar_2(a *int8, group int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarseDots_3(a *int8, group int, panel *byte, n int, c *int32, ldc int)
@@ -88,10 +94,16 @@ func coarseDots_3(a *int8, group int, panel *byte, n int, c *int32, ldc int)
 func coarseDotsQuarters_3(a *int8, group int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
+func coarseDotsFar_3(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
 func coarseDots_4(a *int8, group int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarseDotsQuarters_4(a *int8, group int, panel *byte, n int, c *int32, ldc int)
+
+//go:noescape
+func coarseDotsFar_4(a *int8, group int, panel *byte, n int, c *int32, ldc int)
 
 //go:noescape
 func coarseDots_5(a *int8, group int, panel *byte, n int, c *int32, ldc int)
@@ -186,7 +198,7 @@ func coarsePairs_7(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, 
 //go:noescape
 func coarsePairs_8(a *int8, lda int, sums *int32, panel *byte, n int, c *int32, ldc int, pf uintptr)
 
-func vendor() (b uint32, d uint32, c uint32)
+func cpuid(leaf uint32) (a uint32, b uint32, c uint32, d uint32)
 
 //go:noescape
 func coarseReaching(dst *int32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32, inverse float32, least float32, first int32, lanes *int32) int

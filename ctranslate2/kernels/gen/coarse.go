@@ -114,14 +114,15 @@ func coarseMerge() {
 type levelFetch func(u int)
 
 // Products with levels are of up to so many rows at a time, of several blocks of rows of
-// half as many at least.
-const mostLevelRows, leastHalvesRows = 12, 6
+// half as many at least; from far ahead they fetch them for few.
+const mostLevelRows, leastHalvesRows, mostFarRows = 12, 6, 4
 
 // A fetchKind is how products with levels fetch them: see the functions of these names.
 type fetchKind int
 
 const (
 	inOrder fetchKind = iota
+	farAhead
 	inQuarters
 	inHalves
 )
@@ -129,6 +130,8 @@ const (
 // fetch returns what fetches levels behind panel, or for inHalves at pf.
 func (k fetchKind) fetch(panel, n reg.Register, mr int) levelFetch {
 	switch k {
+	case farAhead:
+		return fetchFarAhead(panel)
 	case inQuarters:
 		return fetchQuarters(panel, n)
 	case inHalves:
@@ -148,6 +151,12 @@ func fetchInOrder(panel reg.Register, mr int) levelFetch {
 			PREFETCHT0(mem{Base: panel, Disp: 64*u + 2048})
 		}
 	}
+}
+
+// fetchFarAhead fetches lines behind panel, too, for processors that foresee less than
+// memory can give.
+func fetchFarAhead(panel reg.Register) levelFetch {
+	return func(u int) { PREFETCHT0(mem{Base: panel, Disp: 64*u + 8192}) }
 }
 
 // fetchQuarters fetches lines of the next panel, of each of its quarters by turns, as
@@ -192,7 +201,7 @@ const panelSums = 128
 // each product reads its own, and there are hardly any operations but products. Where
 // the core's other thread is busy their number is what counts.
 func coarseDots(mr int, kind fetchKind) {
-	name, pf := fmt.Sprintf("coarseDots%s_%d", [...]string{"", "Quarters", "Halves"}[kind], mr), ""
+	name, pf := fmt.Sprintf("coarseDots%s_%d", [...]string{"", "Far", "Quarters", "Halves"}[kind], mr), ""
 	if kind == inHalves {
 		pf = ", pf uintptr"
 	}

@@ -81,17 +81,6 @@ func coarsePairs(mr int) {
 	RET()
 }
 
-// vendor generates what CPUID calls the maker of the processor.
-func vendor() {
-	TEXT("vendor", NOSPLIT, "func() (b uint32, d uint32, c uint32)")
-	XORL(reg.EAX, reg.EAX)
-	CPUID()
-	Store(reg.EBX, ReturnIndex(0))
-	Store(reg.EDX, ReturnIndex(1))
-	Store(reg.ECX, ReturnIndex(2))
-	RET()
-}
-
 // levelsOf loads the levels of group u of a panel, of 16 columns each.
 func levelsOf(panel reg.Register, u int, low reg.VecVirtual) (l, h reg.VecVirtual) {
 	l, h = ZMM(), ZMM()

@@ -6,6 +6,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+// streamAhead is how far ahead readMemory fetches, in bytes.
+const streamAhead = 4096
+
 // readMemory generates what reads memory in the order of its addresses.
 func readMemory() {
 	const name = "readMemory"
@@ -74,5 +77,18 @@ func peakS8() {
 	DECQ(n)
 	JNZ(label("peakS8_loop"))
 	VZEROUPPER()
+	RET()
+}
+
+// cpuid generates what the processor says of itself. Source: the instruction's reference in
+// either maker's manual.
+func cpuid() {
+	TEXT("cpuid", NOSPLIT, "func(leaf uint32) (a uint32, b uint32, c uint32, d uint32)")
+	Load(Param("leaf"), reg.EAX)
+	XORL(reg.ECX, reg.ECX)
+	CPUID()
+	for i, r := range []reg.Register{reg.EAX, reg.EBX, reg.ECX, reg.EDX} {
+		Store(r, ReturnIndex(i))
+	}
 	RET()
 }

@@ -29,6 +29,9 @@ func main() {
 	for m := 1; m <= mostLevelRows; m++ {
 		coarseDots(m, inOrder)
 		coarseDots(m, inQuarters)
+		if m <= mostFarRows {
+			coarseDots(m, farAhead)
+		}
 		if m >= leastHalvesRows {
 			coarseDots(m, inHalves)
 		}
@@ -36,7 +39,7 @@ func main() {
 	for m := 1; m <= mostPairRows; m++ {
 		coarsePairs(m)
 	}
-	vendor()
+	cpuid()
 	coarseReaching(false)
 	coarseReaching(true)
 	for m := leastColumnRows; m <= mostColumnRows; m++ {

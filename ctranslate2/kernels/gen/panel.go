@@ -136,7 +136,7 @@ func columnsS8(mr int) {
 		groups := transpose4(mem{Base: lines, Disp: 4 * 64 * s})
 		storeGroups(piece, groups, panel)
 		for u, g := range groups {
-			PREFETCHT1(mem{Base: pf})
+			PREFETCHT0(mem{Base: pf})
 			ADDQ(param([]string{"step", "step", "step", "back"}[u]), pf)
 			for i := range acc {
 				v := ZMM()

@@ -53,82 +53,66 @@ func dotS8() {
 }
 
 // streamS8 generates c[j] = Σ a[k]·b[j][k] + add[j] for a row of bytes and 4·n
-// columns of k weights that lie one behind the other. They are read in the order of
-// their addresses, as processors foresee best. The last k%64 bytes of a column are
-// read with a mask; a must be readable up to the next multiple of 64.
+// columns of k weights that lie one behind the other. Lines of four columns are read by
+// turns, and multiplied from memory: the fewer operations there are for each, the more of
+// them are on their way at a time. The last k%64 bytes of a column are read with a mask; a
+// must be readable up to the next multiple of 64.
 func streamS8() {
 	const name = "streamS8"
 	TEXT(name, NOSPLIT, "func(a *uint8, b *int8, k int, n int, c *int32, add *int32)")
 	Pragma("noescape")
-	a, b, k, n, c, add := gp("a"), gp("b"), gp("k"), gp("n"), gp("c"), gp("add")
-	rest := GP64()
-	MOVQ(k, rest)
-	ANDQ(imm(63), rest)
-	mask := lowMask(rest)
+	k, c, add := gp("k"), gp("c"), gp("add")
+	a, bs := stridedRows{bases: []reg.GPVirtual{GP64()}}, newStridedRows(gp("b"), k, 4)
+	mask := lowMask(restOf("k"))
 	Label(name + "_columns")
-	acc := zeros(4)
-	for j, sum := range acc {
-		streamColumn(fmt.Sprintf("%s_%d", name, j), a, b, k, rest, mask, sum)
-		ADDQ(k, b)
+	even, odd, lines := zeros(4), zeros(4), gp("k")
+	MOVQ(param("a"), a.bases[0])
+	SHRQ(imm(7), lines)
+	JZ(label(name + "_line"))
+	Label(name + "_lines")
+	streamLine(a, bs, even, 0)
+	streamLine(a, bs, odd, 64)
+	a.advance(128)
+	bs.advance(128)
+	DECQ(lines)
+	JNZ(label(name + "_lines"))
+	Label(name + "_line")
+	TESTQ(operand.I32(64), k)
+	JZ(label(name + "_tail"))
+	streamLine(a, bs, even, 0)
+	a.advance(64)
+	bs.advance(64)
+	Label(name + "_tail")
+	rest := restOf("k")
+	JZ(label(name + "_done"))
+	fourColumns(a, bs, odd, 1, &mask, 0)
+	ADDQ(rest, bs.bases[0])
+	Label(name + "_done")
+	ADDQ(bs.stride3, bs.bases[0])
+	for j, sum := range odd {
+		VPADDD(sum, even[j], even[j])
 	}
-	int32Lanes.sums(acc, func(x reg.VecVirtual, _, _ int) {
+	int32Lanes.sums(even, func(x reg.VecVirtual, _, _ int) {
 		VPADDD(mem{Base: add}, x.AsX(), x.AsX())
 		VMOVDQU32(x.AsX(), mem{Base: c})
 	})
 	ADDQ(imm(16), c)
 	ADDQ(imm(16), add)
-	DECQ(n)
+	DECQ(param("n"))
 	JNZ(label(name + "_columns"))
 	VZEROUPPER()
 	RET()
 }
 
-// streamAhead is how far ahead of a stream memory is fetched, in bytes.
-const streamAhead = 4096
-
-// streamColumn adds a column's products with the row to even. Odd lines have sums
-// of their own, lest each wait for the one before.
-func streamColumn(name string, a, b, k, rest reg.GPVirtual, mask reg.OpmaskVirtual, even reg.VecVirtual) {
-	odd, at, blocks := zeros(1)[0], GP64(), GP64()
-	line := func(u int, sum reg.VecVirtual) {
-		v := ZMM()
-		VMOVDQU8(mem{Base: b, Index: at, Scale: 1, Disp: 64 * u}, v)
-		PREFETCHT1(mem{Base: b, Index: at, Scale: 1, Disp: 64*u + streamAhead})
-		x := ZMM()
-		VMOVDQU8(mem{Base: a, Index: at, Scale: 1, Disp: 64 * u}, x)
-		VPDPBUSD(v, x, sum)
+// streamLine adds the products of a line of a row, disp bytes on, and of four columns to
+// sums, and fetches what lies ahead.
+func streamLine(a, bs stridedRows, sums []reg.VecVirtual, disp int) {
+	x := ZMM()
+	VMOVDQU8(at(a.row(0), disp), x)
+	for j, sum := range sums {
+		VPDPBUSD(at(bs.row(j), disp), x, sum)
+		PREFETCHT0(at(bs.row(j), disp+stripeAhead))
 	}
-	XORQ(at, at)
-	MOVQ(k, blocks)
-	SHRQ(imm(8), blocks)
-	JZ(label(name + "_lines"))
-	Label(name + "_block")
-	for u := 0; u < 4; u += 2 {
-		line(u, even)
-		line(u+1, odd)
-	}
-	ADDQ(operand.I32(256), at)
-	DECQ(blocks)
-	JNZ(label(name + "_block"))
-	Label(name + "_lines")
-	end := GP64()
-	MOVQ(k, end)
-	SUBQ(rest, end)
-	Label(name + "_line")
-	CMPQ(at, end)
-	JGE(label(name + "_tail"))
-	line(0, even)
-	ADDQ(imm(64), at)
-	JMP(label(name + "_line"))
-	Label(name + "_tail")
-	TESTQ(rest, rest)
-	JZ(label(name + "_done"))
-	v, x := ZMM(), ZMM()
-	VMOVDQU8_Z(mem{Base: b, Index: at, Scale: 1}, mask, v)
-	VMOVDQU8(mem{Base: a, Index: at, Scale: 1}, x)
-	VPDPBUSD(v, x, even)
-	Label(name + "_done")
-	VPADDD(odd, even, even)
 }
 
 // mostStripeRows is how many rows have room for sums of four columns each.
