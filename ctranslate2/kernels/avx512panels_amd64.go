@@ -8,10 +8,18 @@ import (
 // panelRows is how many rows panelS8 multiplies.
 const panelRows = 8
 
+// mostColumnRows is how many rows columnsS8 multiply at most.
+const mostColumnRows = 16
+
 // columnsS8 are products with columns as they are stored, by rows.
-var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int){
+var columnsS8 = [...]func(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int){
 	2: columnsS8_2, columnsS8_3, columnsS8_4, columnsS8_5, columnsS8_6, columnsS8_7, columnsS8_8, columnsS8_9,
 	columnsS8_10, columnsS8_11, columnsS8_12, columnsS8_13, columnsS8_14, columnsS8_15, columnsS8_16,
+}
+
+// packColumnsS8 are those that leave the columns packed, by rows.
+var packColumnsS8 = [panelRows + 1]func(a *uint8, lda int, b *int8, ldb int, k int, shift int, panel *int8, c *int32, add *int32, pf uintptr){
+	1: packColumnsS8_1, packColumnsS8_2, packColumnsS8_3, packColumnsS8_4, packColumnsS8_5, packColumnsS8_6, packColumnsS8_7, packColumnsS8_8,
 }
 
 // quadsS8 are products with columns as they are stored, four at a time, by rows.
@@ -20,34 +28,29 @@ var quadsS8 = [...]func(a *uint8, lda int, b *int8, k int, n int, c *int32, add 
 	quadsS8_9, quadsS8_10, quadsS8_11, quadsS8_12, quadsS8_13, quadsS8_14, quadsS8_15, quadsS8_16,
 }
 
-// blockedAVX512 multiplies the first rows, up to 16, by columns as they are
-// stored, which leaves these packed for the other rows, eight at a time, if there are
-// more. The products of each block of rows go straight through the epilogue.
+// blockedAVX512 multiplies up to 16 rows by columns as they are stored. Of more rows it
+// multiplies the first, up to eight, so that columns are packed, and then eight at a time. The
+// products of each block of rows go straight through the epilogue.
 func blockedAVX512(t *s8Task, thread int, c []int32, n0, n1 int, next uintptr, out []float32, ldo int) {
 	w, a := t.w, t.a
 	if w.N < panelColumns || w.K == 0 {
 		t.multiply(c, n0, n1, next, out, ldo)
 		return
 	}
-	first := a.Rows
-	if first >= len(columnsS8) {
-		first = (a.Rows-1)%panelRows + panelRows + 1
-	}
-	inQuads := a.Rows < len(quadsS8) && quads.pay(a.Rows, w.K)
-	pack := t.e.packs[thread].Grow(panelBytes(w.K) + linesBytes)
-	lines, panel := ptr(int8s(pack)), ptr(int8s(pack[linesBytes:]))
+	room := ptr(int8s(t.e.packs[thread].Grow(max(panelBytes(w.K), linesBytes))))
+	inQuads := quads.pay(a.Rows, w.K)
 	for n := n0; n < n1; n += panelColumns {
 		block := s8Block{t, n0, n1, n, min(n, w.N-panelColumns), min(panelColumns, n1-n)}
-		if inQuads {
+		switch {
+		case a.Rows > mostColumnRows:
+			block.inPanels(room, c, next, out, ldo)
+			continue
+		case inQuads:
 			block.quads(0, c, next)
-		} else {
-			block.columns(first, lines, panel, c, next)
+		default:
+			block.columns(room, c, next)
 		}
-		block.finish(out, ldo, c, 0, first)
-		for r := first; r < a.Rows; r += panelRows {
-			block.packed(r, panel, c, address(out, r*ldo+n-n0), 4*ldo)
-			block.finish(out, ldo, c, r, panelRows)
-		}
+		block.finish(out, ldo, c, 0, a.Rows)
 	}
 }
 
@@ -67,27 +70,52 @@ func (w *S8Weights) shift() int {
 	return int(w.address(0) % 64)
 }
 
-// columns multiplies the first rows by the panel's columns, which it packs if
-// there are more rows. Meanwhile it fetches those that follow, at next behind the
-// chunk's last.
-func (b *s8Block) columns(rows int, lines, panel *int8, c []int32, next uintptr) {
-	const half = panelColumns / 2
+// columns multiplies all rows by the panel's columns. Meanwhile it fetches those that
+// follow, at next behind the chunk's last.
+func (b *s8Block) columns(lines *int8, c []int32, next uintptr) {
 	a, w, shift := b.t.a, b.t.w, b.t.w.shift()
-	if rows == a.Rows {
-		panel = nil
-	}
+	const half = panelColumns / 2
 	step, back := 64, 64 // fetch line by line
 	if fetchInStripes {
 		step, back = half/stripes*w.K, 64-(stripes-1)*half/stripes*w.K
 	}
 	for i := 0; i < panelColumns; i += half {
 		p := b.p + i
-		columnsS8[rows](&a.Data[0], a.Stride, &w.Data[p*w.K], w.K, w.K, shift, lines, panel, &c[i], &w.Comp[p], w.ahead(b.n+i+half, b.n1, next), step, back)
-		if panel != nil {
-			panel = (*int8)(unsafe.Add(unsafe.Pointer(panel), 64))
-		}
+		columnsS8[a.Rows](&a.Data[0], a.Stride, &w.Data[p*w.K], w.K, w.K, shift, lines, &c[i], &w.Comp[p], w.ahead(b.n+i+half, b.n1, next), step, back)
 	}
 }
+
+// inPanels multiplies the first rows by the panel's columns, which that packs, and then the
+// others. Meanwhile it fetches the panel that follows, a quarter of it first and then
+// evenly, with the first two blocks of rows that there are at least.
+func (b *s8Block) inPanels(panel *int8, c []int32, next uintptr, out []float32, ldo int) {
+	a, w := b.t.a, b.t.w
+	first, shift := (a.Rows-1)%panelRows+1, 0
+	if w.K%conflictBytes == 0 {
+		shift = w.shift()
+	}
+	ahead := w.ahead(b.n+panelColumns, b.n1, next)
+	for i := 0; i < panelColumns; i += panelColumns / 2 {
+		p, half := b.p+i, (*int8)(unsafe.Add(unsafe.Pointer(panel), 4*i))
+		packColumnsS8[first](&a.Data[0], a.Stride, &w.Data[p*w.K], w.K, w.K, shift, half, &c[i], &w.Comp[p], ahead)
+		ahead += uintptr(4 * w.K)
+	}
+	b.finish(out, ldo, c, 0, first)
+	panel = (*int8)(unsafe.Add(unsafe.Pointer(panel), shift/4*4*panelColumns))
+	before, step := shift%4, 64
+	for r := first; r < a.Rows; r += panelRows {
+		if r == first+2*panelRows {
+			ahead, step = w.address(b.p), 0 // there is no more to fetch
+		}
+		panelS8(&a.Data[r*a.Stride-before], a.Stride, panel, (before+w.K+3)/4, &c[0], &w.Comp[b.p], address(out, r*ldo+b.n-b.n0), 4*ldo, ahead, step)
+		b.finish(out, ldo, c, r, panelRows)
+		ahead += uintptr(12 * w.K)
+	}
+}
+
+// conflictBytes is how far apart rows of weights lie in the same sets of the first cache, or
+// too many of them: lines that a load has touched are gone before the next one comes to them.
+const conflictBytes = 2048
 
 // quads multiplies rows r.. by the panel's columns, four at a time. Meanwhile it fetches
 // those that follow, as columns does.
@@ -98,17 +126,6 @@ func (b *s8Block) quads(r int, c []int32, next uintptr) {
 		p := b.p + i
 		quadsS8[a.Rows-r](&a.Data[r*a.Stride], a.Stride, &w.Data[p*w.K], w.K, half/4, &c[i], &w.Comp[p], w.ahead(b.n+i+half, b.n1, next), half/4*w.K)
 	}
-}
-
-// packed multiplies panelRows rows from r on by the packed columns. Their first group
-// that counts begins shift%4 bytes before the rows, with weights that are masked to
-// zero; the groups of its piece of 16 that come before it are skipped. out is where the
-// products will go, in rows of ldo bytes.
-func (b *s8Block) packed(r int, panel *int8, c []int32, out uintptr, ldo int) {
-	a, w, shift := b.t.a, b.t.w, b.t.w.shift()
-	before := shift % 4
-	panel = (*int8)(unsafe.Add(unsafe.Pointer(panel), shift%16/4*4*panelColumns))
-	panelS8(&a.Data[r*a.Stride-before], a.Stride, panel, (before+w.K+3)/4, &c[0], &w.Comp[b.p], out, ldo)
 }
 
 // finish passes the products c [rows][panelColumns] of rows r.. through the epilogue.

@@ -207,52 +207,76 @@ func coarseReaching(dst *int32, dot *int32, n int, factor *float32, radius *floa
 func coarseReachingBias(dst *int32, dot *int32, n int, factor *float32, radius *float32, bias *float32, shift float32, reach float32, unit float32, slack float32, floor float32, inverse float32, least float32, first int32, lanes *int32) int
 
 //go:noescape
-func columnsS8_2(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_2(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_3(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_3(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_4(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_4(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_5(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_5(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_6(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_6(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_7(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_7(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_8(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_8(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_9(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_9(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_10(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_10(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_11(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_11(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_12(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_12(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_13(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_13(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_14(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_14(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_15(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_15(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func columnsS8_16(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)
+func columnsS8_16(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)
 
 //go:noescape
-func panelS8(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, out uintptr, ldo int)
+func packColumnsS8_1(a *uint8, lda int, b *int8, ldb int, k int, shift int, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func packColumnsS8_2(a *uint8, lda int, b *int8, ldb int, k int, shift int, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func packColumnsS8_3(a *uint8, lda int, b *int8, ldb int, k int, shift int, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func packColumnsS8_4(a *uint8, lda int, b *int8, ldb int, k int, shift int, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func packColumnsS8_5(a *uint8, lda int, b *int8, ldb int, k int, shift int, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func packColumnsS8_6(a *uint8, lda int, b *int8, ldb int, k int, shift int, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func packColumnsS8_7(a *uint8, lda int, b *int8, ldb int, k int, shift int, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func packColumnsS8_8(a *uint8, lda int, b *int8, ldb int, k int, shift int, panel *int8, c *int32, add *int32, pf uintptr)
+
+//go:noescape
+func panelS8(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, out uintptr, ldo int, pf uintptr, step int)
 
 //go:noescape
 func quadsS8_1(a *uint8, lda int, b *int8, k int, n int, c *int32, add *int32, pf uintptr, step int)

@@ -55,7 +55,7 @@ var fetchInStripes bool
 // which moves the weights' bytes before it multiplies them: Intel's processors do both in the
 // same places.
 type quadRule struct {
-	least int // rows
+	least int // rows, if they are no more than mostColumnRows
 	most  int // bytes of rows, which quadsS8 reads again for every four columns
 }
 

@@ -45,6 +45,9 @@ func main() {
 	for m := leastColumnRows; m <= mostColumnRows; m++ {
 		columnsS8(m)
 	}
+	for m := 1; m <= panelRows; m++ {
+		packColumnsS8(m)
+	}
 	panelS8()
 	for m := 1; m <= mostQuadRows; m++ {
 		quadsS8(m)

@@ -98,11 +98,10 @@ const leastColumnRows, mostColumnRows = 2, 16
 
 // columnsS8 generates c[mr][16] = Σ a[i][k]·b[j][k] + add[j] for mr rows of bytes
 // and 16 rows of weights, which it transposes in registers, 16 bytes at a time:
-// shuffles and products run on different ports. Where panel is not nil it leaves
-// them there, 128 bytes for four of k, for panelS8. Strides are in bytes; ldc is
-// 128. Meanwhile, for each 16 of k, 4 lines at pf are fetched, one at a time:
-// processors drop requests while many are under way. From each to the next it is step
-// bytes, or behind every fourth back bytes.
+// shuffles and products run on different ports. Strides are in bytes; ldc is 128.
+// Meanwhile, for each 16 of k, 4 lines at pf are fetched, one at a time: processors drop
+// requests while many are under way. From each to the next it is step bytes, or behind
+// every fourth back bytes.
 //
 // Rows of weights that lie shift bytes behind a line's start, all of them, are read
 // from there, by whole lines: what is not theirs is masked, and so is what follows the
@@ -115,12 +114,12 @@ const leastColumnRows, mostColumnRows = 2, 16
 // once, a block of 64 bytes ahead, into lines, [2][4][4][64] bytes.
 func columnsS8(mr int) {
 	name := fmt.Sprintf("columnsS8_%d", mr)
-	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, panel *int8, c *int32, add *int32, pf uintptr, step int, back int)")
+	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, shift int, lines *int8, c *int32, add *int32, pf uintptr, step int, back int)")
 	Pragma("noescape")
 	a, shift := gp("a"), gp("shift")
 	SUBQ(shift, a)
 	as, b := newStridedRows(a, gp("lda"), mr), newLineCopy(gp("b"), gp("ldb"), shift)
-	lines, panel, pf := gp("lines"), gp("panel"), gp("pf")
+	lines, pf := gp("lines"), gp("pf")
 	ahead := GP64()
 	LEAQ(mem{Base: lines, Disp: 16 * 64}, ahead)
 	acc := zeros(mr)
@@ -133,9 +132,7 @@ func columnsS8(mr int) {
 		piece := fmt.Sprintf("%s_%d", name, s)
 		b.copy4(mem{Base: ahead, Disp: 64 * s})
 		b.skip(s, piece+"_masked")
-		groups := transpose4(mem{Base: lines, Disp: 4 * 64 * s})
-		storeGroups(piece, groups, panel)
-		for u, g := range groups {
+		for u, g := range transpose4(mem{Base: lines, Disp: 4 * 64 * s}) {
 			PREFETCHT0(mem{Base: pf})
 			ADDQ(param([]string{"step", "step", "step", "back"}[u]), pf)
 			for i := range acc {
@@ -278,15 +275,66 @@ func transpose4(m mem) [4]reg.VecVirtual {
 	return [4]reg.VecVirtual{r[1], low01, r[3], r[0]}
 }
 
-// storeGroups stores groups 128 bytes apart at panel, if there is one, and moves on.
-func storeGroups(name string, groups [4]reg.VecVirtual, panel reg.GPVirtual) {
-	TESTQ(panel, panel)
-	JZ(label(name + "_kept"))
-	for u, g := range groups {
-		VMOVDQU32(g, mem{Base: panel, Disp: 128 * u})
+// packColumnsS8 generates c[mr][16] = Σ a[i][k]·b[j][k] + add[j] for up to panelRows rows of
+// bytes and 16 rows of weights, which it transposes and leaves at panel, 128 bytes for
+// four of k, for panelS8. Strides are in bytes; ldc is 128. Rows of weights are read as
+// lines of 64 bytes from shift bytes before them, and packed so: what is not theirs is
+// masked, and a is read as far. Meanwhile, for each line, four at pf are fetched.
+func packColumnsS8(mr int) {
+	name := fmt.Sprintf("packColumnsS8_%d", mr)
+	TEXT(name, NOSPLIT, "func(a *uint8, lda int, b *int8, ldb int, k int, shift int, panel *int8, c *int32, add *int32, pf uintptr)")
+	Pragma("noescape")
+	a, b, shift, left := gp("a"), gp("b"), gp("shift"), gp("k")
+	SUBQ(shift, a)
+	SUBQ(shift, b)
+	ADDQ(shift, left)
+	rest, ones, mask := GP64(), GP64(), K()
+	MOVQ(left, rest)
+	ANDQ(imm(63), rest)
+	tail := lowMask(rest)
+	MOVQ(operand.I32(-1), ones)
+	SHLXQ(shift, ones, ones)
+	KMOVQ(ones, mask)
+	as, bs := newStridedRows(a, gp("lda"), mr), newStridedRows(b, gp("ldb"), 16)
+	panel, pf, acc := gp("panel"), gp("pf"), zeros(mr)
+	odd := acc
+	if mr <= panelRows/2 { // few sums: odd groups have their own, lest each wait for the one before
+		odd = zeros(mr)
 	}
-	ADDQ(operand.I32(512), panel)
-	Label(name + "_kept")
+	Label(name + "_line")
+	CMPQ(left, imm(64))
+	JGE(label(name + "_whole"))
+	KANDQ(tail, mask, mask)
+	Label(name + "_whole")
+	for u, g := range transpose16(bs.row, &mask) {
+		VMOVDQU32(g, mem{Base: panel, Disp: 128 * u})
+		if u%4 == 0 {
+			PREFETCHT1(mem{Base: pf, Disp: 16 * u})
+		}
+		for i, sum := range [][]reg.VecVirtual{acc, odd}[u%2] {
+			v := ZMM()
+			VPBROADCASTD(at(as.row(i), 4*u), v)
+			VPDPBUSD(g, v, sum)
+		}
+	}
+	KXNORQ(mask, mask, mask)
+	as.advance(64)
+	bs.advance(64)
+	ADDQ(operand.I32(16*128), panel)
+	ADDQ(operand.I32(4*64), pf)
+	SUBQ(imm(64), left)
+	JG(label(name + "_line"))
+	c, sum := gp("c"), ZMM()
+	VMOVDQU32(mem{Base: gp("add")}, sum)
+	for i := range acc {
+		if mr <= panelRows/2 {
+			VPADDD(odd[i], acc[i], acc[i])
+		}
+		VPADDD(sum, acc[i], acc[i])
+		VMOVDQU32(acc[i], mem{Base: c, Disp: 128 * i})
+	}
+	VZEROUPPER()
+	RET()
 }
 
 // panelRows is how many rows a packed panel is multiplied by at once.
@@ -294,10 +342,11 @@ const panelRows = 8
 
 // panelS8 generates c[8][32] = a·panel + add for a packed panel of 32 columns
 // and k4 groups of four. Strides are in bytes; ldc is 128. First it fetches the
-// rows at out, where c will go: they are seldom in the caches.
+// rows at out, where c will go: they are seldom in the caches. Meanwhile, for every four
+// groups, three lines at pf are fetched, step bytes apart.
 func panelS8() {
 	const name = "panelS8"
-	TEXT(name, NOSPLIT, "func(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, out uintptr, ldo int)")
+	TEXT(name, NOSPLIT, "func(a *uint8, lda int, panel *int8, k4 int, c *int32, add *int32, out uintptr, ldo int, pf uintptr, step int)")
 	Pragma("noescape")
 	out, ldo := gp("out"), gp("ldo")
 	for i := 0; i < panelRows; i++ {
@@ -305,10 +354,10 @@ func panelS8() {
 		PREFETCHT0(mem{Base: out, Disp: 64})
 		ADDQ(ldo, out)
 	}
-	a, panel, k4 := gp("a"), gp("panel"), gp("k4")
+	a, panel, k4, pf, step := gp("a"), gp("panel"), gp("k4"), gp("pf"), gp("step")
 	as := newRows(a, gp("lda"), panelRows)
 	acc := zeros(2 * panelRows)
-	step := func(u int) {
+	multiply := func(u int) {
 		b0, b1 := ZMM(), ZMM()
 		VMOVDQU32(mem{Base: panel, Disp: 128 * u}, b0)
 		VMOVDQU32(mem{Base: panel, Disp: 128*u + 64}, b1)
@@ -325,7 +374,11 @@ func panelS8() {
 	JZ(label(name + "_tail"))
 	Label(name + "_loop")
 	for u := 0; u < 4; u++ {
-		step(u)
+		multiply(u)
+		if u < 3 {
+			PREFETCHT1(mem{Base: pf})
+			ADDQ(step, pf)
+		}
 	}
 	ADDQ(operand.I32(512), panel)
 	as.advance(16)
@@ -335,7 +388,7 @@ func panelS8() {
 	ANDQ(imm(3), k4)
 	JZ(label(name + "_done"))
 	Label(name + "_rest")
-	step(0)
+	multiply(0)
 	ADDQ(operand.I32(128), panel)
 	as.advance(4)
 	DECQ(k4)
