@@ -28,6 +28,6 @@ func (p *vnniPackTask) Do(_, i int) { vnniLanes.packBlock((*s8Task)(p), i) }
 // prepareAVXVNNI packs the rows of a product as lanes.
 func prepareAVXVNNI(t *s8Task) {
 	if vnniLanes.prepare(t) {
-		t.e.Parallel(vexLaneBlocks(t.a.Rows), (*vnniPackTask)(t))
+		t.e.Parallel(vnniLanes.blocks(t.a.Rows), (*vnniPackTask)(t))
 	}
 }

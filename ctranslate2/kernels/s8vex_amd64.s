@@ -1462,172 +1462,188 @@ avx2Lanes_2x4_start:
 avx2Lanes_2x4_loop:
 	VPMOVSXBW    (CX), Y9
 	VMOVDQU      Y9, (SP)
-	VPMOVSXBW    (CX)(DX*1), Y10
-	VMOVDQU      Y10, 32(SP)
+	VPMOVSXBW    (CX)(DX*1), Y9
+	VMOVDQU      Y9, 32(SP)
 	VPMOVSXBW    (CX)(DX*2), Y9
 	VMOVDQU      Y9, 64(SP)
-	VPMOVSXBW    (BX), Y10
-	VMOVDQU      Y10, 96(SP)
+	VPMOVSXBW    (BX), Y9
+	VMOVDQU      Y9, 96(SP)
+	VMOVDQU      (AX), Y10
+	VMOVDQU      32(AX), Y11
 	VPBROADCASTD (SP), Y8
-	VPMADDWD     (AX), Y8, Y9
-	VPMADDWD     32(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y0, Y0
-	VPADDD       Y10, Y1, Y1
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y1, Y1
 	VPBROADCASTD 32(SP), Y8
-	VPMADDWD     (AX), Y8, Y9
-	VPMADDWD     32(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y2, Y2
-	VPADDD       Y10, Y3, Y3
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y3, Y3
 	VPBROADCASTD 64(SP), Y8
-	VPMADDWD     (AX), Y8, Y9
-	VPMADDWD     32(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y4, Y4
-	VPADDD       Y10, Y5, Y5
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y5, Y5
 	VPBROADCASTD 96(SP), Y8
-	VPMADDWD     (AX), Y8, Y9
-	VPMADDWD     32(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y6, Y6
-	VPADDD       Y10, Y7, Y7
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      64(AX), Y10
+	VMOVDQU      96(AX), Y11
 	VPBROADCASTD 4(SP), Y8
-	VPMADDWD     64(AX), Y8, Y9
-	VPMADDWD     96(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y0, Y0
-	VPADDD       Y10, Y1, Y1
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y1, Y1
 	VPBROADCASTD 36(SP), Y8
-	VPMADDWD     64(AX), Y8, Y9
-	VPMADDWD     96(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y2, Y2
-	VPADDD       Y10, Y3, Y3
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y3, Y3
 	VPBROADCASTD 68(SP), Y8
-	VPMADDWD     64(AX), Y8, Y9
-	VPMADDWD     96(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y4, Y4
-	VPADDD       Y10, Y5, Y5
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y5, Y5
 	VPBROADCASTD 100(SP), Y8
-	VPMADDWD     64(AX), Y8, Y9
-	VPMADDWD     96(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y6, Y6
-	VPADDD       Y10, Y7, Y7
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      128(AX), Y10
+	VMOVDQU      160(AX), Y11
 	VPBROADCASTD 8(SP), Y8
-	VPMADDWD     128(AX), Y8, Y9
-	VPMADDWD     160(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y0, Y0
-	VPADDD       Y10, Y1, Y1
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y1, Y1
 	VPBROADCASTD 40(SP), Y8
-	VPMADDWD     128(AX), Y8, Y9
-	VPMADDWD     160(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y2, Y2
-	VPADDD       Y10, Y3, Y3
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y3, Y3
 	VPBROADCASTD 72(SP), Y8
-	VPMADDWD     128(AX), Y8, Y9
-	VPMADDWD     160(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y4, Y4
-	VPADDD       Y10, Y5, Y5
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y5, Y5
 	VPBROADCASTD 104(SP), Y8
-	VPMADDWD     128(AX), Y8, Y9
-	VPMADDWD     160(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y6, Y6
-	VPADDD       Y10, Y7, Y7
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      192(AX), Y10
+	VMOVDQU      224(AX), Y11
 	VPBROADCASTD 12(SP), Y8
-	VPMADDWD     192(AX), Y8, Y9
-	VPMADDWD     224(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y0, Y0
-	VPADDD       Y10, Y1, Y1
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y1, Y1
 	VPBROADCASTD 44(SP), Y8
-	VPMADDWD     192(AX), Y8, Y9
-	VPMADDWD     224(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y2, Y2
-	VPADDD       Y10, Y3, Y3
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y3, Y3
 	VPBROADCASTD 76(SP), Y8
-	VPMADDWD     192(AX), Y8, Y9
-	VPMADDWD     224(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y4, Y4
-	VPADDD       Y10, Y5, Y5
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y5, Y5
 	VPBROADCASTD 108(SP), Y8
-	VPMADDWD     192(AX), Y8, Y9
-	VPMADDWD     224(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y6, Y6
-	VPADDD       Y10, Y7, Y7
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      256(AX), Y10
+	VMOVDQU      288(AX), Y11
 	VPBROADCASTD 16(SP), Y8
-	VPMADDWD     256(AX), Y8, Y9
-	VPMADDWD     288(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y0, Y0
-	VPADDD       Y10, Y1, Y1
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y1, Y1
 	VPBROADCASTD 48(SP), Y8
-	VPMADDWD     256(AX), Y8, Y9
-	VPMADDWD     288(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y2, Y2
-	VPADDD       Y10, Y3, Y3
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y3, Y3
 	VPBROADCASTD 80(SP), Y8
-	VPMADDWD     256(AX), Y8, Y9
-	VPMADDWD     288(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y4, Y4
-	VPADDD       Y10, Y5, Y5
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y5, Y5
 	VPBROADCASTD 112(SP), Y8
-	VPMADDWD     256(AX), Y8, Y9
-	VPMADDWD     288(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y6, Y6
-	VPADDD       Y10, Y7, Y7
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      320(AX), Y10
+	VMOVDQU      352(AX), Y11
 	VPBROADCASTD 20(SP), Y8
-	VPMADDWD     320(AX), Y8, Y9
-	VPMADDWD     352(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y0, Y0
-	VPADDD       Y10, Y1, Y1
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y1, Y1
 	VPBROADCASTD 52(SP), Y8
-	VPMADDWD     320(AX), Y8, Y9
-	VPMADDWD     352(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y2, Y2
-	VPADDD       Y10, Y3, Y3
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y3, Y3
 	VPBROADCASTD 84(SP), Y8
-	VPMADDWD     320(AX), Y8, Y9
-	VPMADDWD     352(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y4, Y4
-	VPADDD       Y10, Y5, Y5
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y5, Y5
 	VPBROADCASTD 116(SP), Y8
-	VPMADDWD     320(AX), Y8, Y9
-	VPMADDWD     352(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y6, Y6
-	VPADDD       Y10, Y7, Y7
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      384(AX), Y10
+	VMOVDQU      416(AX), Y11
 	VPBROADCASTD 24(SP), Y8
-	VPMADDWD     384(AX), Y8, Y9
-	VPMADDWD     416(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y0, Y0
-	VPADDD       Y10, Y1, Y1
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y1, Y1
 	VPBROADCASTD 56(SP), Y8
-	VPMADDWD     384(AX), Y8, Y9
-	VPMADDWD     416(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y2, Y2
-	VPADDD       Y10, Y3, Y3
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y3, Y3
 	VPBROADCASTD 88(SP), Y8
-	VPMADDWD     384(AX), Y8, Y9
-	VPMADDWD     416(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y4, Y4
-	VPADDD       Y10, Y5, Y5
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y5, Y5
 	VPBROADCASTD 120(SP), Y8
-	VPMADDWD     384(AX), Y8, Y9
-	VPMADDWD     416(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y6, Y6
-	VPADDD       Y10, Y7, Y7
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      448(AX), Y10
+	VMOVDQU      480(AX), Y11
 	VPBROADCASTD 28(SP), Y8
-	VPMADDWD     448(AX), Y8, Y9
-	VPMADDWD     480(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y0, Y0
-	VPADDD       Y10, Y1, Y1
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y1, Y1
 	VPBROADCASTD 60(SP), Y8
-	VPMADDWD     448(AX), Y8, Y9
-	VPMADDWD     480(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y2, Y2
-	VPADDD       Y10, Y3, Y3
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y3, Y3
 	VPBROADCASTD 92(SP), Y8
-	VPMADDWD     448(AX), Y8, Y9
-	VPMADDWD     480(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y4, Y4
-	VPADDD       Y10, Y5, Y5
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y5, Y5
 	VPBROADCASTD 124(SP), Y8
-	VPMADDWD     448(AX), Y8, Y9
-	VPMADDWD     480(AX), Y8, Y10
+	VPMADDWD     Y10, Y8, Y9
 	VPADDD       Y9, Y6, Y6
-	VPADDD       Y10, Y7, Y7
+	VPMADDWD     Y11, Y8, Y9
+	VPADDD       Y9, Y7, Y7
 	PREFETCHT1   (R8)
 	ADDQ         $+512, AX
 	ADDQ         $+16, CX
@@ -1643,6 +1659,339 @@ avx2Lanes_2x4_loop:
 	VMOVDQU      Y5, 160(DI)
 	VMOVDQU      Y6, 192(DI)
 	VMOVDQU      Y7, 224(DI)
+	VZEROUPPER
+	RET
+
+// func avx2Lanes_2x6(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·avx2Lanes_2x6(SB), NOSPLIT, $192-56
+	MOVQ    x+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    ldw+16(FP), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    n+24(FP), SI
+	MOVQ    sums+32(FP), DI
+	MOVQ    pf+48(FP), R8
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	VPXOR   Y8, Y8, Y8
+	VPXOR   Y9, Y9, Y9
+	VPXOR   Y10, Y10, Y10
+	VPXOR   Y11, Y11, Y11
+	CMPQ    more+40(FP), $0x00
+	JEQ     avx2Lanes_2x6_start
+	VMOVDQU (DI), Y0
+	VMOVDQU 32(DI), Y1
+	VMOVDQU 64(DI), Y2
+	VMOVDQU 96(DI), Y3
+	VMOVDQU 128(DI), Y4
+	VMOVDQU 160(DI), Y5
+	VMOVDQU 192(DI), Y6
+	VMOVDQU 224(DI), Y7
+	VMOVDQU 256(DI), Y8
+	VMOVDQU 288(DI), Y9
+	VMOVDQU 320(DI), Y10
+	VMOVDQU 352(DI), Y11
+
+avx2Lanes_2x6_start:
+	SHLQ $0x02, SI
+
+avx2Lanes_2x6_loop:
+	VPMOVSXBW    (CX), Y13
+	VMOVDQU      Y13, (SP)
+	VPMOVSXBW    (CX)(DX*1), Y13
+	VMOVDQU      Y13, 32(SP)
+	VPMOVSXBW    (CX)(DX*2), Y13
+	VMOVDQU      Y13, 64(SP)
+	VPMOVSXBW    (BX), Y13
+	VMOVDQU      Y13, 96(SP)
+	VPMOVSXBW    (BX)(DX*1), Y13
+	VMOVDQU      Y13, 128(SP)
+	VPMOVSXBW    (BX)(DX*2), Y13
+	VMOVDQU      Y13, 160(SP)
+	VMOVDQU      (AX), Y14
+	VMOVDQU      32(AX), Y15
+	VPBROADCASTD (SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 32(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD 64(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y5, Y5
+	VPBROADCASTD 96(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD 128(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y8, Y8
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y9, Y9
+	VPBROADCASTD 160(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y11, Y11
+	VMOVDQU      64(AX), Y14
+	VMOVDQU      96(AX), Y15
+	VPBROADCASTD 4(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 36(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD 68(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y5, Y5
+	VPBROADCASTD 100(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD 132(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y8, Y8
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y9, Y9
+	VPBROADCASTD 164(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y11, Y11
+	VMOVDQU      128(AX), Y14
+	VMOVDQU      160(AX), Y15
+	VPBROADCASTD 8(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 40(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD 72(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y5, Y5
+	VPBROADCASTD 104(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD 136(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y8, Y8
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y9, Y9
+	VPBROADCASTD 168(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y11, Y11
+	VMOVDQU      192(AX), Y14
+	VMOVDQU      224(AX), Y15
+	VPBROADCASTD 12(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 44(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD 76(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y5, Y5
+	VPBROADCASTD 108(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD 140(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y8, Y8
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y9, Y9
+	VPBROADCASTD 172(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y11, Y11
+	VMOVDQU      256(AX), Y14
+	VMOVDQU      288(AX), Y15
+	VPBROADCASTD 16(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 48(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD 80(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y5, Y5
+	VPBROADCASTD 112(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD 144(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y8, Y8
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y9, Y9
+	VPBROADCASTD 176(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y11, Y11
+	VMOVDQU      320(AX), Y14
+	VMOVDQU      352(AX), Y15
+	VPBROADCASTD 20(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 52(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD 84(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y5, Y5
+	VPBROADCASTD 116(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD 148(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y8, Y8
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y9, Y9
+	VPBROADCASTD 180(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y11, Y11
+	VMOVDQU      384(AX), Y14
+	VMOVDQU      416(AX), Y15
+	VPBROADCASTD 24(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 56(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD 88(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y5, Y5
+	VPBROADCASTD 120(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD 152(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y8, Y8
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y9, Y9
+	VPBROADCASTD 184(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y11, Y11
+	VMOVDQU      448(AX), Y14
+	VMOVDQU      480(AX), Y15
+	VPBROADCASTD 28(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 60(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD 92(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y5, Y5
+	VPBROADCASTD 124(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD 156(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y8, Y8
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y9, Y9
+	VPBROADCASTD 188(SP), Y12
+	VPMADDWD     Y14, Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     Y15, Y12, Y13
+	VPADDD       Y13, Y11, Y11
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	ADDQ         $+512, AX
+	ADDQ         $+16, CX
+	ADDQ         $+16, BX
+	ADDQ         $+96, R8
+	DECQ         SI
+	JNZ          avx2Lanes_2x6_loop
+	VMOVDQU      Y0, (DI)
+	VMOVDQU      Y1, 32(DI)
+	VMOVDQU      Y2, 64(DI)
+	VMOVDQU      Y3, 96(DI)
+	VMOVDQU      Y4, 128(DI)
+	VMOVDQU      Y5, 160(DI)
+	VMOVDQU      Y6, 192(DI)
+	VMOVDQU      Y7, 224(DI)
+	VMOVDQU      Y8, 256(DI)
+	VMOVDQU      Y9, 288(DI)
+	VMOVDQU      Y10, 320(DI)
+	VMOVDQU      Y11, 352(DI)
 	VZEROUPPER
 	RET
 
@@ -1690,236 +2039,236 @@ avx2Lanes_3x4_start:
 avx2Lanes_3x4_loop:
 	VPMOVSXBW    (CX), Y13
 	VMOVDQU      Y13, (SP)
-	VPMOVSXBW    (CX)(DX*1), Y14
-	VMOVDQU      Y14, 32(SP)
+	VPMOVSXBW    (CX)(DX*1), Y13
+	VMOVDQU      Y13, 32(SP)
 	VPMOVSXBW    (CX)(DX*2), Y13
 	VMOVDQU      Y13, 64(SP)
-	VPMOVSXBW    (BX), Y14
-	VMOVDQU      Y14, 96(SP)
+	VPMOVSXBW    (BX), Y13
+	VMOVDQU      Y13, 96(SP)
 	VPBROADCASTD (SP), Y12
 	VPMADDWD     (AX), Y12, Y13
-	VPMADDWD     32(AX), Y12, Y14
-	VPMADDWD     64(AX), Y12, Y15
 	VPADDD       Y13, Y0, Y0
-	VPADDD       Y14, Y1, Y1
-	VPADDD       Y15, Y2, Y2
+	VPMADDWD     32(AX), Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPMADDWD     64(AX), Y12, Y13
+	VPADDD       Y13, Y2, Y2
 	VPBROADCASTD 32(SP), Y12
 	VPMADDWD     (AX), Y12, Y13
-	VPMADDWD     32(AX), Y12, Y14
-	VPMADDWD     64(AX), Y12, Y15
 	VPADDD       Y13, Y3, Y3
-	VPADDD       Y14, Y4, Y4
-	VPADDD       Y15, Y5, Y5
+	VPMADDWD     32(AX), Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     64(AX), Y12, Y13
+	VPADDD       Y13, Y5, Y5
 	VPBROADCASTD 64(SP), Y12
 	VPMADDWD     (AX), Y12, Y13
-	VPMADDWD     32(AX), Y12, Y14
-	VPMADDWD     64(AX), Y12, Y15
 	VPADDD       Y13, Y6, Y6
-	VPADDD       Y14, Y7, Y7
-	VPADDD       Y15, Y8, Y8
+	VPMADDWD     32(AX), Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     64(AX), Y12, Y13
+	VPADDD       Y13, Y8, Y8
 	VPBROADCASTD 96(SP), Y12
 	VPMADDWD     (AX), Y12, Y13
-	VPMADDWD     32(AX), Y12, Y14
-	VPMADDWD     64(AX), Y12, Y15
 	VPADDD       Y13, Y9, Y9
-	VPADDD       Y14, Y10, Y10
-	VPADDD       Y15, Y11, Y11
+	VPMADDWD     32(AX), Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     64(AX), Y12, Y13
+	VPADDD       Y13, Y11, Y11
 	VPBROADCASTD 4(SP), Y12
 	VPMADDWD     96(AX), Y12, Y13
-	VPMADDWD     128(AX), Y12, Y14
-	VPMADDWD     160(AX), Y12, Y15
 	VPADDD       Y13, Y0, Y0
-	VPADDD       Y14, Y1, Y1
-	VPADDD       Y15, Y2, Y2
+	VPMADDWD     128(AX), Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPMADDWD     160(AX), Y12, Y13
+	VPADDD       Y13, Y2, Y2
 	VPBROADCASTD 36(SP), Y12
 	VPMADDWD     96(AX), Y12, Y13
-	VPMADDWD     128(AX), Y12, Y14
-	VPMADDWD     160(AX), Y12, Y15
 	VPADDD       Y13, Y3, Y3
-	VPADDD       Y14, Y4, Y4
-	VPADDD       Y15, Y5, Y5
+	VPMADDWD     128(AX), Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     160(AX), Y12, Y13
+	VPADDD       Y13, Y5, Y5
 	VPBROADCASTD 68(SP), Y12
 	VPMADDWD     96(AX), Y12, Y13
-	VPMADDWD     128(AX), Y12, Y14
-	VPMADDWD     160(AX), Y12, Y15
 	VPADDD       Y13, Y6, Y6
-	VPADDD       Y14, Y7, Y7
-	VPADDD       Y15, Y8, Y8
+	VPMADDWD     128(AX), Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     160(AX), Y12, Y13
+	VPADDD       Y13, Y8, Y8
 	VPBROADCASTD 100(SP), Y12
 	VPMADDWD     96(AX), Y12, Y13
-	VPMADDWD     128(AX), Y12, Y14
-	VPMADDWD     160(AX), Y12, Y15
 	VPADDD       Y13, Y9, Y9
-	VPADDD       Y14, Y10, Y10
-	VPADDD       Y15, Y11, Y11
+	VPMADDWD     128(AX), Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     160(AX), Y12, Y13
+	VPADDD       Y13, Y11, Y11
 	VPBROADCASTD 8(SP), Y12
 	VPMADDWD     192(AX), Y12, Y13
-	VPMADDWD     224(AX), Y12, Y14
-	VPMADDWD     256(AX), Y12, Y15
 	VPADDD       Y13, Y0, Y0
-	VPADDD       Y14, Y1, Y1
-	VPADDD       Y15, Y2, Y2
+	VPMADDWD     224(AX), Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPMADDWD     256(AX), Y12, Y13
+	VPADDD       Y13, Y2, Y2
 	VPBROADCASTD 40(SP), Y12
 	VPMADDWD     192(AX), Y12, Y13
-	VPMADDWD     224(AX), Y12, Y14
-	VPMADDWD     256(AX), Y12, Y15
 	VPADDD       Y13, Y3, Y3
-	VPADDD       Y14, Y4, Y4
-	VPADDD       Y15, Y5, Y5
+	VPMADDWD     224(AX), Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     256(AX), Y12, Y13
+	VPADDD       Y13, Y5, Y5
 	VPBROADCASTD 72(SP), Y12
 	VPMADDWD     192(AX), Y12, Y13
-	VPMADDWD     224(AX), Y12, Y14
-	VPMADDWD     256(AX), Y12, Y15
 	VPADDD       Y13, Y6, Y6
-	VPADDD       Y14, Y7, Y7
-	VPADDD       Y15, Y8, Y8
+	VPMADDWD     224(AX), Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     256(AX), Y12, Y13
+	VPADDD       Y13, Y8, Y8
 	VPBROADCASTD 104(SP), Y12
 	VPMADDWD     192(AX), Y12, Y13
-	VPMADDWD     224(AX), Y12, Y14
-	VPMADDWD     256(AX), Y12, Y15
 	VPADDD       Y13, Y9, Y9
-	VPADDD       Y14, Y10, Y10
-	VPADDD       Y15, Y11, Y11
+	VPMADDWD     224(AX), Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     256(AX), Y12, Y13
+	VPADDD       Y13, Y11, Y11
 	VPBROADCASTD 12(SP), Y12
 	VPMADDWD     288(AX), Y12, Y13
-	VPMADDWD     320(AX), Y12, Y14
-	VPMADDWD     352(AX), Y12, Y15
 	VPADDD       Y13, Y0, Y0
-	VPADDD       Y14, Y1, Y1
-	VPADDD       Y15, Y2, Y2
+	VPMADDWD     320(AX), Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPMADDWD     352(AX), Y12, Y13
+	VPADDD       Y13, Y2, Y2
 	VPBROADCASTD 44(SP), Y12
 	VPMADDWD     288(AX), Y12, Y13
-	VPMADDWD     320(AX), Y12, Y14
-	VPMADDWD     352(AX), Y12, Y15
 	VPADDD       Y13, Y3, Y3
-	VPADDD       Y14, Y4, Y4
-	VPADDD       Y15, Y5, Y5
+	VPMADDWD     320(AX), Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     352(AX), Y12, Y13
+	VPADDD       Y13, Y5, Y5
 	VPBROADCASTD 76(SP), Y12
 	VPMADDWD     288(AX), Y12, Y13
-	VPMADDWD     320(AX), Y12, Y14
-	VPMADDWD     352(AX), Y12, Y15
 	VPADDD       Y13, Y6, Y6
-	VPADDD       Y14, Y7, Y7
-	VPADDD       Y15, Y8, Y8
+	VPMADDWD     320(AX), Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     352(AX), Y12, Y13
+	VPADDD       Y13, Y8, Y8
 	VPBROADCASTD 108(SP), Y12
 	VPMADDWD     288(AX), Y12, Y13
-	VPMADDWD     320(AX), Y12, Y14
-	VPMADDWD     352(AX), Y12, Y15
 	VPADDD       Y13, Y9, Y9
-	VPADDD       Y14, Y10, Y10
-	VPADDD       Y15, Y11, Y11
+	VPMADDWD     320(AX), Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     352(AX), Y12, Y13
+	VPADDD       Y13, Y11, Y11
 	VPBROADCASTD 16(SP), Y12
 	VPMADDWD     384(AX), Y12, Y13
-	VPMADDWD     416(AX), Y12, Y14
-	VPMADDWD     448(AX), Y12, Y15
 	VPADDD       Y13, Y0, Y0
-	VPADDD       Y14, Y1, Y1
-	VPADDD       Y15, Y2, Y2
+	VPMADDWD     416(AX), Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPMADDWD     448(AX), Y12, Y13
+	VPADDD       Y13, Y2, Y2
 	VPBROADCASTD 48(SP), Y12
 	VPMADDWD     384(AX), Y12, Y13
-	VPMADDWD     416(AX), Y12, Y14
-	VPMADDWD     448(AX), Y12, Y15
 	VPADDD       Y13, Y3, Y3
-	VPADDD       Y14, Y4, Y4
-	VPADDD       Y15, Y5, Y5
+	VPMADDWD     416(AX), Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     448(AX), Y12, Y13
+	VPADDD       Y13, Y5, Y5
 	VPBROADCASTD 80(SP), Y12
 	VPMADDWD     384(AX), Y12, Y13
-	VPMADDWD     416(AX), Y12, Y14
-	VPMADDWD     448(AX), Y12, Y15
 	VPADDD       Y13, Y6, Y6
-	VPADDD       Y14, Y7, Y7
-	VPADDD       Y15, Y8, Y8
+	VPMADDWD     416(AX), Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     448(AX), Y12, Y13
+	VPADDD       Y13, Y8, Y8
 	VPBROADCASTD 112(SP), Y12
 	VPMADDWD     384(AX), Y12, Y13
-	VPMADDWD     416(AX), Y12, Y14
-	VPMADDWD     448(AX), Y12, Y15
 	VPADDD       Y13, Y9, Y9
-	VPADDD       Y14, Y10, Y10
-	VPADDD       Y15, Y11, Y11
+	VPMADDWD     416(AX), Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     448(AX), Y12, Y13
+	VPADDD       Y13, Y11, Y11
 	VPBROADCASTD 20(SP), Y12
 	VPMADDWD     480(AX), Y12, Y13
-	VPMADDWD     512(AX), Y12, Y14
-	VPMADDWD     544(AX), Y12, Y15
 	VPADDD       Y13, Y0, Y0
-	VPADDD       Y14, Y1, Y1
-	VPADDD       Y15, Y2, Y2
+	VPMADDWD     512(AX), Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPMADDWD     544(AX), Y12, Y13
+	VPADDD       Y13, Y2, Y2
 	VPBROADCASTD 52(SP), Y12
 	VPMADDWD     480(AX), Y12, Y13
-	VPMADDWD     512(AX), Y12, Y14
-	VPMADDWD     544(AX), Y12, Y15
 	VPADDD       Y13, Y3, Y3
-	VPADDD       Y14, Y4, Y4
-	VPADDD       Y15, Y5, Y5
+	VPMADDWD     512(AX), Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     544(AX), Y12, Y13
+	VPADDD       Y13, Y5, Y5
 	VPBROADCASTD 84(SP), Y12
 	VPMADDWD     480(AX), Y12, Y13
-	VPMADDWD     512(AX), Y12, Y14
-	VPMADDWD     544(AX), Y12, Y15
 	VPADDD       Y13, Y6, Y6
-	VPADDD       Y14, Y7, Y7
-	VPADDD       Y15, Y8, Y8
+	VPMADDWD     512(AX), Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     544(AX), Y12, Y13
+	VPADDD       Y13, Y8, Y8
 	VPBROADCASTD 116(SP), Y12
 	VPMADDWD     480(AX), Y12, Y13
-	VPMADDWD     512(AX), Y12, Y14
-	VPMADDWD     544(AX), Y12, Y15
 	VPADDD       Y13, Y9, Y9
-	VPADDD       Y14, Y10, Y10
-	VPADDD       Y15, Y11, Y11
+	VPMADDWD     512(AX), Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     544(AX), Y12, Y13
+	VPADDD       Y13, Y11, Y11
 	VPBROADCASTD 24(SP), Y12
 	VPMADDWD     576(AX), Y12, Y13
-	VPMADDWD     608(AX), Y12, Y14
-	VPMADDWD     640(AX), Y12, Y15
 	VPADDD       Y13, Y0, Y0
-	VPADDD       Y14, Y1, Y1
-	VPADDD       Y15, Y2, Y2
+	VPMADDWD     608(AX), Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPMADDWD     640(AX), Y12, Y13
+	VPADDD       Y13, Y2, Y2
 	VPBROADCASTD 56(SP), Y12
 	VPMADDWD     576(AX), Y12, Y13
-	VPMADDWD     608(AX), Y12, Y14
-	VPMADDWD     640(AX), Y12, Y15
 	VPADDD       Y13, Y3, Y3
-	VPADDD       Y14, Y4, Y4
-	VPADDD       Y15, Y5, Y5
+	VPMADDWD     608(AX), Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     640(AX), Y12, Y13
+	VPADDD       Y13, Y5, Y5
 	VPBROADCASTD 88(SP), Y12
 	VPMADDWD     576(AX), Y12, Y13
-	VPMADDWD     608(AX), Y12, Y14
-	VPMADDWD     640(AX), Y12, Y15
 	VPADDD       Y13, Y6, Y6
-	VPADDD       Y14, Y7, Y7
-	VPADDD       Y15, Y8, Y8
+	VPMADDWD     608(AX), Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     640(AX), Y12, Y13
+	VPADDD       Y13, Y8, Y8
 	VPBROADCASTD 120(SP), Y12
 	VPMADDWD     576(AX), Y12, Y13
-	VPMADDWD     608(AX), Y12, Y14
-	VPMADDWD     640(AX), Y12, Y15
 	VPADDD       Y13, Y9, Y9
-	VPADDD       Y14, Y10, Y10
-	VPADDD       Y15, Y11, Y11
+	VPMADDWD     608(AX), Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     640(AX), Y12, Y13
+	VPADDD       Y13, Y11, Y11
 	VPBROADCASTD 28(SP), Y12
 	VPMADDWD     672(AX), Y12, Y13
-	VPMADDWD     704(AX), Y12, Y14
-	VPMADDWD     736(AX), Y12, Y15
 	VPADDD       Y13, Y0, Y0
-	VPADDD       Y14, Y1, Y1
-	VPADDD       Y15, Y2, Y2
+	VPMADDWD     704(AX), Y12, Y13
+	VPADDD       Y13, Y1, Y1
+	VPMADDWD     736(AX), Y12, Y13
+	VPADDD       Y13, Y2, Y2
 	VPBROADCASTD 60(SP), Y12
 	VPMADDWD     672(AX), Y12, Y13
-	VPMADDWD     704(AX), Y12, Y14
-	VPMADDWD     736(AX), Y12, Y15
 	VPADDD       Y13, Y3, Y3
-	VPADDD       Y14, Y4, Y4
-	VPADDD       Y15, Y5, Y5
+	VPMADDWD     704(AX), Y12, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     736(AX), Y12, Y13
+	VPADDD       Y13, Y5, Y5
 	VPBROADCASTD 92(SP), Y12
 	VPMADDWD     672(AX), Y12, Y13
-	VPMADDWD     704(AX), Y12, Y14
-	VPMADDWD     736(AX), Y12, Y15
 	VPADDD       Y13, Y6, Y6
-	VPADDD       Y14, Y7, Y7
-	VPADDD       Y15, Y8, Y8
+	VPMADDWD     704(AX), Y12, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     736(AX), Y12, Y13
+	VPADDD       Y13, Y8, Y8
 	VPBROADCASTD 124(SP), Y12
 	VPMADDWD     672(AX), Y12, Y13
-	VPMADDWD     704(AX), Y12, Y14
-	VPMADDWD     736(AX), Y12, Y15
 	VPADDD       Y13, Y9, Y9
-	VPADDD       Y14, Y10, Y10
-	VPADDD       Y15, Y11, Y11
+	VPMADDWD     704(AX), Y12, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDWD     736(AX), Y12, Y13
+	VPADDD       Y13, Y11, Y11
 	PREFETCHT1   (R8)
 	ADDQ         $+768, AX
 	ADDQ         $+16, CX
@@ -2802,1147 +3151,6 @@ vnniLanes_2x4_loop:
 	VMOVDQU      Y5, 160(DI)
 	VMOVDQU      Y6, 192(DI)
 	VMOVDQU      Y7, 224(DI)
-	VZEROUPPER
-	RET
-
-// func vnniLanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
-// Requires: AVX, AVX2, MMX+
-TEXT ·vnniLanes_3x4(SB), NOSPLIT, $0-56
-	MOVQ    x+0(FP), AX
-	MOVQ    w+8(FP), CX
-	MOVQ    ldw+16(FP), DX
-	LEAQ    (CX)(DX*2), BX
-	ADDQ    DX, BX
-	MOVQ    n+24(FP), SI
-	MOVQ    sums+32(FP), DI
-	MOVQ    pf+48(FP), R8
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	VPXOR   Y2, Y2, Y2
-	VPXOR   Y3, Y3, Y3
-	VPXOR   Y4, Y4, Y4
-	VPXOR   Y5, Y5, Y5
-	VPXOR   Y6, Y6, Y6
-	VPXOR   Y7, Y7, Y7
-	VPXOR   Y8, Y8, Y8
-	VPXOR   Y9, Y9, Y9
-	VPXOR   Y10, Y10, Y10
-	VPXOR   Y11, Y11, Y11
-	CMPQ    more+40(FP), $0x00
-	JEQ     vnniLanes_3x4_start
-	VMOVDQU (DI), Y0
-	VMOVDQU 32(DI), Y1
-	VMOVDQU 64(DI), Y2
-	VMOVDQU 96(DI), Y3
-	VMOVDQU 128(DI), Y4
-	VMOVDQU 160(DI), Y5
-	VMOVDQU 192(DI), Y6
-	VMOVDQU 224(DI), Y7
-	VMOVDQU 256(DI), Y8
-	VMOVDQU 288(DI), Y9
-	VMOVDQU 320(DI), Y10
-	VMOVDQU 352(DI), Y11
-
-vnniLanes_3x4_start:
-vnniLanes_3x4_loop:
-	VMOVDQU      (AX), Y12
-	VMOVDQU      32(AX), Y13
-	VMOVDQU      64(AX), Y14
-	VPBROADCASTD (CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD (CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD (CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD (BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	PREFETCHT0   256(CX)
-	PREFETCHT1   (R8)
-	VMOVDQU      96(AX), Y12
-	VMOVDQU      128(AX), Y13
-	VMOVDQU      160(AX), Y14
-	VPBROADCASTD 4(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 4(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 4(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 4(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	PREFETCHT0   256(CX)(DX*1)
-	PREFETCHT1   64(R8)
-	VMOVDQU      192(AX), Y12
-	VMOVDQU      224(AX), Y13
-	VMOVDQU      256(AX), Y14
-	VPBROADCASTD 8(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 8(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 8(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 8(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	PREFETCHT0   256(CX)(DX*2)
-	PREFETCHT1   128(R8)
-	VMOVDQU      288(AX), Y12
-	VMOVDQU      320(AX), Y13
-	VMOVDQU      352(AX), Y14
-	VPBROADCASTD 12(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 12(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 12(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 12(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	PREFETCHT0   256(BX)
-	PREFETCHT1   192(R8)
-	VMOVDQU      384(AX), Y12
-	VMOVDQU      416(AX), Y13
-	VMOVDQU      448(AX), Y14
-	VPBROADCASTD 16(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 16(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 16(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 16(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      480(AX), Y12
-	VMOVDQU      512(AX), Y13
-	VMOVDQU      544(AX), Y14
-	VPBROADCASTD 20(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 20(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 20(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 20(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      576(AX), Y12
-	VMOVDQU      608(AX), Y13
-	VMOVDQU      640(AX), Y14
-	VPBROADCASTD 24(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 24(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 24(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 24(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      672(AX), Y12
-	VMOVDQU      704(AX), Y13
-	VMOVDQU      736(AX), Y14
-	VPBROADCASTD 28(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 28(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 28(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 28(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      768(AX), Y12
-	VMOVDQU      800(AX), Y13
-	VMOVDQU      832(AX), Y14
-	VPBROADCASTD 32(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 32(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 32(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 32(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      864(AX), Y12
-	VMOVDQU      896(AX), Y13
-	VMOVDQU      928(AX), Y14
-	VPBROADCASTD 36(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 36(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 36(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 36(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      960(AX), Y12
-	VMOVDQU      992(AX), Y13
-	VMOVDQU      1024(AX), Y14
-	VPBROADCASTD 40(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 40(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 40(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 40(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      1056(AX), Y12
-	VMOVDQU      1088(AX), Y13
-	VMOVDQU      1120(AX), Y14
-	VPBROADCASTD 44(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 44(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 44(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 44(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      1152(AX), Y12
-	VMOVDQU      1184(AX), Y13
-	VMOVDQU      1216(AX), Y14
-	VPBROADCASTD 48(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 48(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 48(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 48(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      1248(AX), Y12
-	VMOVDQU      1280(AX), Y13
-	VMOVDQU      1312(AX), Y14
-	VPBROADCASTD 52(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 52(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 52(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 52(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      1344(AX), Y12
-	VMOVDQU      1376(AX), Y13
-	VMOVDQU      1408(AX), Y14
-	VPBROADCASTD 56(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 56(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 56(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 56(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	VMOVDQU      1440(AX), Y12
-	VMOVDQU      1472(AX), Y13
-	VMOVDQU      1504(AX), Y14
-	VPBROADCASTD 60(CX), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xc7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xd7
-	VPBROADCASTD 60(CX)(DX*1), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xdf
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xe7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xef
-	VPBROADCASTD 60(CX)(DX*2), Y15
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xf7
-	BYTE         $0xc4
-	BYTE         $0xc2
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xff
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xc7
-	VPBROADCASTD 60(BX), Y15
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x1d
-	BYTE         $0x50
-	BYTE         $0xcf
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x15
-	BYTE         $0x50
-	BYTE         $0xd7
-	BYTE         $0xc4
-	BYTE         $0x42
-	BYTE         $0x0d
-	BYTE         $0x50
-	BYTE         $0xdf
-	ADDQ         $+1536, AX
-	ADDQ         $+64, CX
-	ADDQ         $+64, BX
-	ADDQ         $+256, R8
-	DECQ         SI
-	JNZ          vnniLanes_3x4_loop
-	VMOVDQU      Y0, (DI)
-	VMOVDQU      Y1, 32(DI)
-	VMOVDQU      Y2, 64(DI)
-	VMOVDQU      Y3, 96(DI)
-	VMOVDQU      Y4, 128(DI)
-	VMOVDQU      Y5, 160(DI)
-	VMOVDQU      Y6, 192(DI)
-	VMOVDQU      Y7, 224(DI)
-	VMOVDQU      Y8, 256(DI)
-	VMOVDQU      Y9, 288(DI)
-	VMOVDQU      Y10, 320(DI)
-	VMOVDQU      Y11, 352(DI)
 	VZEROUPPER
 	RET
 
@@ -5092,6 +4300,1147 @@ vnniLanes_2x6_loop:
 	ADDQ         $+384, R8
 	DECQ         SI
 	JNZ          vnniLanes_2x6_loop
+	VMOVDQU      Y0, (DI)
+	VMOVDQU      Y1, 32(DI)
+	VMOVDQU      Y2, 64(DI)
+	VMOVDQU      Y3, 96(DI)
+	VMOVDQU      Y4, 128(DI)
+	VMOVDQU      Y5, 160(DI)
+	VMOVDQU      Y6, 192(DI)
+	VMOVDQU      Y7, 224(DI)
+	VMOVDQU      Y8, 256(DI)
+	VMOVDQU      Y9, 288(DI)
+	VMOVDQU      Y10, 320(DI)
+	VMOVDQU      Y11, 352(DI)
+	VZEROUPPER
+	RET
+
+// func vnniLanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·vnniLanes_3x4(SB), NOSPLIT, $0-56
+	MOVQ    x+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    ldw+16(FP), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    n+24(FP), SI
+	MOVQ    sums+32(FP), DI
+	MOVQ    pf+48(FP), R8
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	VPXOR   Y8, Y8, Y8
+	VPXOR   Y9, Y9, Y9
+	VPXOR   Y10, Y10, Y10
+	VPXOR   Y11, Y11, Y11
+	CMPQ    more+40(FP), $0x00
+	JEQ     vnniLanes_3x4_start
+	VMOVDQU (DI), Y0
+	VMOVDQU 32(DI), Y1
+	VMOVDQU 64(DI), Y2
+	VMOVDQU 96(DI), Y3
+	VMOVDQU 128(DI), Y4
+	VMOVDQU 160(DI), Y5
+	VMOVDQU 192(DI), Y6
+	VMOVDQU 224(DI), Y7
+	VMOVDQU 256(DI), Y8
+	VMOVDQU 288(DI), Y9
+	VMOVDQU 320(DI), Y10
+	VMOVDQU 352(DI), Y11
+
+vnniLanes_3x4_start:
+vnniLanes_3x4_loop:
+	VMOVDQU      (AX), Y12
+	VMOVDQU      32(AX), Y13
+	VMOVDQU      64(AX), Y14
+	VPBROADCASTD (CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD (CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD (CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD (BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	PREFETCHT0   256(CX)
+	PREFETCHT1   (R8)
+	VMOVDQU      96(AX), Y12
+	VMOVDQU      128(AX), Y13
+	VMOVDQU      160(AX), Y14
+	VPBROADCASTD 4(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 4(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 4(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 4(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	PREFETCHT0   256(CX)(DX*1)
+	PREFETCHT1   64(R8)
+	VMOVDQU      192(AX), Y12
+	VMOVDQU      224(AX), Y13
+	VMOVDQU      256(AX), Y14
+	VPBROADCASTD 8(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 8(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 8(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 8(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	PREFETCHT0   256(CX)(DX*2)
+	PREFETCHT1   128(R8)
+	VMOVDQU      288(AX), Y12
+	VMOVDQU      320(AX), Y13
+	VMOVDQU      352(AX), Y14
+	VPBROADCASTD 12(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 12(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 12(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 12(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	PREFETCHT0   256(BX)
+	PREFETCHT1   192(R8)
+	VMOVDQU      384(AX), Y12
+	VMOVDQU      416(AX), Y13
+	VMOVDQU      448(AX), Y14
+	VPBROADCASTD 16(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 16(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 16(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 16(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      480(AX), Y12
+	VMOVDQU      512(AX), Y13
+	VMOVDQU      544(AX), Y14
+	VPBROADCASTD 20(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 20(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 20(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 20(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      576(AX), Y12
+	VMOVDQU      608(AX), Y13
+	VMOVDQU      640(AX), Y14
+	VPBROADCASTD 24(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 24(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 24(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 24(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      672(AX), Y12
+	VMOVDQU      704(AX), Y13
+	VMOVDQU      736(AX), Y14
+	VPBROADCASTD 28(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 28(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 28(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 28(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      768(AX), Y12
+	VMOVDQU      800(AX), Y13
+	VMOVDQU      832(AX), Y14
+	VPBROADCASTD 32(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 32(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 32(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 32(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      864(AX), Y12
+	VMOVDQU      896(AX), Y13
+	VMOVDQU      928(AX), Y14
+	VPBROADCASTD 36(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 36(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 36(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 36(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      960(AX), Y12
+	VMOVDQU      992(AX), Y13
+	VMOVDQU      1024(AX), Y14
+	VPBROADCASTD 40(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 40(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 40(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 40(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1056(AX), Y12
+	VMOVDQU      1088(AX), Y13
+	VMOVDQU      1120(AX), Y14
+	VPBROADCASTD 44(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 44(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 44(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 44(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1152(AX), Y12
+	VMOVDQU      1184(AX), Y13
+	VMOVDQU      1216(AX), Y14
+	VPBROADCASTD 48(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 48(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 48(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 48(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1248(AX), Y12
+	VMOVDQU      1280(AX), Y13
+	VMOVDQU      1312(AX), Y14
+	VPBROADCASTD 52(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 52(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 52(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 52(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1344(AX), Y12
+	VMOVDQU      1376(AX), Y13
+	VMOVDQU      1408(AX), Y14
+	VPBROADCASTD 56(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 56(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 56(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 56(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	VMOVDQU      1440(AX), Y12
+	VMOVDQU      1472(AX), Y13
+	VMOVDQU      1504(AX), Y14
+	VPBROADCASTD 60(CX), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xc7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xd7
+	VPBROADCASTD 60(CX)(DX*1), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xdf
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xe7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xef
+	VPBROADCASTD 60(CX)(DX*2), Y15
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xf7
+	BYTE         $0xc4
+	BYTE         $0xc2
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xff
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xc7
+	VPBROADCASTD 60(BX), Y15
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x1d
+	BYTE         $0x50
+	BYTE         $0xcf
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x15
+	BYTE         $0x50
+	BYTE         $0xd7
+	BYTE         $0xc4
+	BYTE         $0x42
+	BYTE         $0x0d
+	BYTE         $0x50
+	BYTE         $0xdf
+	ADDQ         $+1536, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, BX
+	ADDQ         $+256, R8
+	DECQ         SI
+	JNZ          vnniLanes_3x4_loop
 	VMOVDQU      Y0, (DI)
 	VMOVDQU      Y1, 32(DI)
 	VMOVDQU      Y2, 64(DI)

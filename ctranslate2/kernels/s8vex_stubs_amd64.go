@@ -32,6 +32,9 @@ func avx2PackLanes(dst *uint8, step int, a *uint8, lda int, n int)
 func avx2Lanes_2x4(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
 
 //go:noescape
+func avx2Lanes_2x6(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
+
+//go:noescape
 func avx2Lanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
 
 //go:noescape
@@ -41,10 +44,10 @@ func vnniPackLanes(dst *uint8, step int, a *uint8, lda int, n int)
 func vnniLanes_2x4(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
 
 //go:noescape
-func vnniLanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
+func vnniLanes_2x6(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
 
 //go:noescape
-func vnniLanes_2x6(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
+func vnniLanes_3x4(x *uint8, w *int8, ldw int, n int, sums *int32, more int, pf uintptr)
 
 //go:noescape
 func avx2StoreLanes(c *int32, ldc int, sums *int32, lds int, add *int32, n int)

@@ -5,7 +5,7 @@ import "unsafe"
 // Products of several rows with AVX2, which multiplies words: rows are widened once, a few
 // as they are, and more as lanes.
 
-var avx2Lanes = vexLaneKernels{least: 13, size: 2, pack: avx2PackLanes, two: avx2Lanes_2x4, three: avx2Lanes_3x4}
+var avx2Lanes = vexLaneKernels{least: 13, size: 2, pack: avx2PackLanes, two: avx2Lanes_2x4, twoBySix: avx2Lanes_2x6, three: avx2Lanes_3x4, pairs: true}
 
 // leastWordRows is the fewest rows that are worth widening: with fewer, memory is what counts.
 const leastWordRows = 4
@@ -35,7 +35,7 @@ func prepareAVX2(t *s8Task) {
 	w, m := t.w, t.a.Rows
 	switch {
 	case avx2Lanes.prepare(t):
-		t.e.Parallel(vexLaneBlocks(m), (*avx2PackTask)(t))
+		t.e.Parallel(avx2Lanes.blocks(m), (*avx2PackTask)(t))
 	case m >= leastWordRows && m < avx2Lanes.least && w.K > 0 && w.K%64 == 0:
 		t.tiles = t.e.tiles.Grow(2 * m * w.K)
 		t.e.Parallel(m, (*avx2WidenTask)(t))

@@ -18,7 +18,8 @@ type vexLaneKernels struct {
 	least, size int // the fewest rows that are worth packing; the bytes of an element when packed
 	pack        func(dst *uint8, step int, a *uint8, lda int, n int)
 	two, three  vexLaneKernel // registers, four columns
-	twoBySix    vexLaneKernel // two registers, six columns, or nil
+	twoBySix    vexLaneKernel // two registers, six columns
+	pairs       bool          // blocks of two registers are faster than those of three
 }
 
 // vexLaneUnit is how many columns all kernels come to.
@@ -29,7 +30,7 @@ func (v *vexLaneKernels) at(registers, j int) (vexLaneKernel, int) {
 	switch {
 	case registers == 3:
 		return v.three, 4
-	case v.twoBySix == nil || j%vexLaneUnit == vexLaneUnit-4:
+	case j%vexLaneUnit == vexLaneUnit-4:
 		return v.two, 4
 	}
 	return v.twoBySix, 6
@@ -41,12 +42,17 @@ type vexLaneBlock struct{ first, registers int }
 // vexLaneRegisters is how many registers m rows are.
 func vexLaneRegisters(m int) int { return (m + vexLanes - 1) / vexLanes }
 
-// vexLaneBlocks is how many blocks m rows are.
-func vexLaneBlocks(m int) int { return (vexLaneRegisters(m) + 2) / 3 }
+// blocks is how many blocks m rows are: as few or as many as can be.
+func (v *vexLaneKernels) blocks(m int) int {
+	if v.pairs {
+		return vexLaneRegisters(m) / 2
+	}
+	return (vexLaneRegisters(m) + 2) / 3
+}
 
-// vexLaneBlockAt is block i of m rows, of which as many have three registers as can.
-func vexLaneBlockAt(i, m int) vexLaneBlock {
-	if threes := vexLaneRegisters(m) - 2*vexLaneBlocks(m); i >= threes {
+// block is block i of m rows, of which the first have three registers.
+func (v *vexLaneKernels) block(i, m int) vexLaneBlock {
+	if threes := vexLaneRegisters(m) - 2*v.blocks(m); i >= threes {
 		return vexLaneBlock{threes + 2*i, 2}
 	}
 	return vexLaneBlock{3 * i, 3}
@@ -71,7 +77,7 @@ func (v *vexLaneKernels) prepare(t *s8Task) bool {
 // packBlock packs block i of a product's rows, groups of k of all of them.
 func (v *vexLaneKernels) packBlock(t *s8Task, i int) {
 	a, k := t.a, t.w.K
-	b := vexLaneBlockAt(i, a.Rows)
+	b := v.block(i, a.Rows)
 	block := t.tiles[b.first*vexLanes*k*v.size:]
 	for r := range b.registers {
 		v.pack(&block[32*r], 32*b.registers, &a.Data[vexLaneRow(b.first+r, a.Rows)*a.Stride], a.Stride, k*v.size/32)
@@ -89,8 +95,8 @@ func (v *vexLaneKernels) blocked(t *s8Task, thread int, c []int32, n0, n1 int, n
 		width := min(vexLaneColumns, n1-n)
 		p := min(n, t.w.N-(width+vexLaneUnit-1)/vexLaneUnit*vexLaneUnit)
 		b := s8Block{t, n0, n1, n, p, width}
-		for i := range vexLaneBlocks(t.a.Rows) {
-			rows := vexLaneBlockAt(i, t.a.Rows)
+		for i := range v.blocks(t.a.Rows) {
+			rows := v.block(i, t.a.Rows)
 			v.multiply(&b, rows, sums, i == 0, next)
 			b.finishVexLanes(rows, out, ldo, sums, c)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
@@ -72,25 +73,31 @@ func laneBytes(name string, registers, columns int, x reg.GPVirtual, ws rows, n,
 }
 
 // laneWords generates the loop over n times 16 of k for words: weights are widened first, and
-// then multiplied in groups of two.
+// then multiplied in groups of two, by rows that come from memory or, if there is room for
+// them, from registers.
 func laneWords(name string, registers, columns int, x reg.GPVirtual, ws rows, n, pf reg.GPVirtual) {
 	const groups = 8
 	products := registers * columns
-	weight, free := products, products+1
+	weight, free, held := products, products+1, products+2
 	wide := AllocLocal(32 * columns)
 	Label(name + "_loop")
 	for j := range columns {
-		VPMOVSXBW(ws.row(j, 0), y[free+j%2])
-		VMOVDQU(y[free+j%2], wide.Offset(32*j))
+		VPMOVSXBW(ws.row(j, 0), y[free])
+		VMOVDQU(y[free], wide.Offset(32*j))
 	}
 	for g := range groups {
+		rows := func(i int) operand.Op { return mem{Base: x, Disp: 32 * (registers*g + i)} }
+		if held+registers <= len(y) {
+			for i := range registers {
+				VMOVDQU(rows(i), y[held+i])
+			}
+			rows = func(i int) operand.Op { return y[held+i] }
+		}
 		for j := range columns {
 			VPBROADCASTD(wide.Offset(32*j+4*g), y[weight])
 			for i := range registers {
-				VPMADDWD(mem{Base: x, Disp: 32 * (registers*g + i)}, y[weight], y[free+i])
-			}
-			for i := range registers {
-				VPADDD(y[free+i], y[registers*j+i], y[registers*j+i])
+				VPMADDWD(rows(i), y[weight], y[free])
+				VPADDD(y[free], y[registers*j+i], y[registers*j+i])
 			}
 		}
 	}

@@ -23,9 +23,9 @@ func main() {
 	for _, t := range []*instructions{&avx2, &vnni} {
 		t.packLanes()
 		t.lanes(2, 4)
+		t.lanes(2, 6)
 		t.lanes(3, 4)
 	}
-	vnni.lanes(2, 6)
 	storeLanes()
 	widen()
 	for m := 3; m <= wordRows; m++ {
