@@ -109,7 +109,7 @@ func (b *s8Block) inPanels(panel *int8, c []int32, next uintptr, out []float32, 
 		}
 		panelS8(&a.Data[r*a.Stride-before], a.Stride, panel, (before+w.K+3)/4, &c[0], &w.Comp[b.p], address(out, r*ldo+b.n-b.n0), 4*ldo, ahead, step)
 		b.finish(out, ldo, c, r, panelRows)
-		ahead += uintptr(12 * w.K)
+		ahead += uintptr(3 * w.K / 16 * step)
 	}
 }
 
