@@ -159,6 +159,9 @@ func TestWeightsAnywhere(t *testing.T) {
 				testWeightsAt(t, e, r, 45, k, shift)
 			}
 		}
+		for _, shift := range []int{0, 1, 3, 4, 5, 15, 16, 33, 63} { // columns in the same sets of a cache
+			testWeightsAt(t, e, r, 45, 2048, shift)
+		}
 	})
 }
 
