@@ -1,7 +1,7 @@
 package kernels
 
-// productsAVX512 multiplies straight from the stored weights, one column after the
-// other. It is made for a single row.
+// productsAVX512 multiplies straight from the stored weights, four columns at a time. It is
+// made for a single row.
 func productsAVX512(c []int32, ldc int, a QuantizedRows, w *S8Weights, n0, n1 int, next uintptr) {
 	if w.K == 0 {
 		productsGeneric(c, ldc, a, w, n0, n1, next)

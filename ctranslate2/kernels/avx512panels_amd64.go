@@ -94,7 +94,7 @@ func (b *s8Block) inPanels(panel *int8, c []int32, next uintptr, out []float32, 
 	if w.K%conflictBytes == 0 {
 		shift = w.shift()
 	}
-	ahead := w.ahead(b.n+panelColumns, b.n1, next)
+	ahead := w.ahead(b.n+panelColumns, b.n1, next) // 32·K bytes, of which packing fetches 2·4·K
 	for i := 0; i < panelColumns; i += panelColumns / 2 {
 		p, half := b.p+i, (*int8)(unsafe.Add(unsafe.Pointer(panel), 4*i))
 		packColumnsS8[first](&a.Data[0], a.Stride, &w.Data[p*w.K], w.K, w.K, shift, half, &c[i], &w.Comp[p], ahead)
@@ -109,7 +109,7 @@ func (b *s8Block) inPanels(panel *int8, c []int32, next uintptr, out []float32, 
 		}
 		panelS8(&a.Data[r*a.Stride-before], a.Stride, panel, (before+w.K+3)/4, &c[0], &w.Comp[b.p], address(out, r*ldo+b.n-b.n0), 4*ldo, ahead, step)
 		b.finish(out, ldo, c, r, panelRows)
-		ahead += uintptr(3 * w.K / 16 * step)
+		ahead += uintptr(3 * w.K / 16 * step) // three lines for every 16 inputs
 	}
 }
 

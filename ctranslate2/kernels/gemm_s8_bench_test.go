@@ -9,7 +9,8 @@ import (
 
 // BenchmarkLinearS8 multiplies by the matrices of a distilled NLLB model, from
 // weights so many that the caches do not hold them. GB/s are of weights read,
-// GOPS of products and sums.
+// GOPS of products and sums. They lie in small pages, unlike a model's: BenchmarkPlacement
+// has both.
 func BenchmarkLinearS8(b *testing.B) {
 	defer Use("")
 	for _, isa := range Available() {

@@ -11,8 +11,6 @@ const (
 	zen5
 )
 
-var designs = [...]design{intel, zen4, zen5}
-
 // thisDesign is that of the processor.
 func thisDesign() design {
 	_, b, c, d := cpuid(0)

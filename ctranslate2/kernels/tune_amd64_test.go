@@ -14,16 +14,16 @@ func TestOtherTuning(t *testing.T) {
 		tiers = before
 		Use("")
 	}()
-	for _, d := range designs {
+	for name, d := range map[string]design{"intel": intel, "zen4": zen4, "zen5": zen5} {
 		if d == thisDesign() {
 			continue
 		}
 		tuneAVX512(d)
 		tiers = []tier{{AVX512VNNI, avx512S8, avx512F32}}
-		t.Run("LinearS8", TestLinearS8)
-		t.Run("WeightsAnywhere", TestWeightsAnywhere)
-		t.Run("SinksAndBatches", TestSinksAndBatches)
-		t.Run("Levels", TestLevels)
-		t.Run("LinearArgMax", TestLinearArgMax)
+		t.Run(name+"/LinearS8", TestLinearS8)
+		t.Run(name+"/WeightsAnywhere", TestWeightsAnywhere)
+		t.Run(name+"/SinksAndBatches", TestSinksAndBatches)
+		t.Run(name+"/Levels", TestLevels)
+		t.Run(name+"/LinearArgMax", TestLinearArgMax)
 	}
 }

@@ -55,8 +55,9 @@ func dotS8() {
 // streamS8 generates c[j] = Σ a[k]·b[j][k] + add[j] for a row of bytes and 4·n
 // columns of k weights that lie one behind the other. Lines of four columns are read by
 // turns, and multiplied from memory: the fewer operations there are for each, the more of
-// them are on their way at a time. The last k%64 bytes of a column are read with a mask; a
-// must be readable up to the next multiple of 64.
+// them are on their way at a time. Odd lines have sums of their own, lest each wait for the
+// one before. The last k%64 bytes of a column are read with a mask; a must be readable up to
+// the next multiple of 64.
 func streamS8() {
 	const name = "streamS8"
 	TEXT(name, NOSPLIT, "func(a *uint8, b *int8, k int, n int, c *int32, add *int32)")
